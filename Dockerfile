@@ -1,0 +1,7 @@
+ARG AIRFLOW_VERSION=2.5.3
+FROM apache/airflow:${AIRFLOW_VERSION}-python3.10
+
+COPY requirements/image.txt /tmp/image.txt
+# What the image brings itself fits its other packages, and stays.
+RUN python -c "import pandas, pyarrow" 2>/dev/null \
+ || pip install --no-cache-dir --no-deps --require-hashes --requirement /tmp/image.txt

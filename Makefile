@@ -1,0 +1,58 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+PORT ?= 8080
+DAG ?= TestDag
+CONF ?= {}
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: .venv/.installed ## make .venv (Airflow) and .venv-localstack from the locked files
+
+.venv/.installed: $(wildcard requirements/*.txt) scripts/install.sh
+	@scripts/install.sh
+
+## Without Docker
+
+demo: install ## run TestDag on a private Postgres, LocalStack and Airflow, and show what came of it
+	@$(PYTHON) -m embedded demo
+
+local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080)
+	@$(PYTHON) -m embedded local --port $(PORT)
+
+test: install ## unit and integration tests, on a private Postgres and LocalStack
+	@$(PYTHON) -m pytest tests/unit tests/integration
+
+lint: install ## ruff, for errors and for layout
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+## With Docker
+
+up: ## build and start the Compose stack, and wait until it is healthy
+	@scripts/up.sh
+
+trigger: ## run TestDag in the Compose stack and wait for its end (DAG=TestDag CONF='{}')
+	@scripts/compose.sh exec -T airflow-scheduler python /opt/airflow/scripts/run_dag.py $(DAG) --conf '$(CONF)'
+
+ps: ## the services of the Compose stack
+	@scripts/compose.sh ps
+
+logs: ## their logs, as they come
+	@scripts/compose.sh logs --follow --tail 50
+
+down: ## stop the Compose stack; its data stays
+	@scripts/compose.sh down
+
+clean: ## stop it and delete its data
+	@scripts/compose.sh down --volumes
+
+test-stack: install ## start the Compose stack from nothing, run TestDag over the REST API, stop it
+	@$(PYTHON) -m pytest tests/stack
+
+## Maintenance
+
+lock: install ## resolve requirements/*.in again
+	@scripts/lock.sh
+
+.PHONY: help install demo local test lint up trigger ps logs down clean test-stack lock

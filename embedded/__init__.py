@@ -1,0 +1,1 @@
+"""The stack without Docker: Postgres, LocalStack and Airflow as processes, from wheels."""

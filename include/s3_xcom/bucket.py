@@ -1,0 +1,73 @@
+"""The bucket and its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+PUBLIC_ACCESS = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+RULE_ID = "s3-xcom-abort-incomplete-uploads"
+ABORT_AFTER_DAYS = 1
+
+
+def ensure(s3: BaseClient, bucket: str, prefix: str) -> list[str]:
+    """Create the bucket if it is missing, and make it private, encrypted and free of unfinished uploads.
+
+    Safe to repeat. Rules of other people stay.
+
+    :return: what was done, a phrase each
+    """
+    done = []
+    if not _exists(s3, bucket):
+        region = s3.meta.region_name
+        # us-east-1 is the one region that must not be named here.
+        where = (
+            {}
+            if region in (None, "us-east-1", "aws-global")
+            else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        )
+        s3.create_bucket(Bucket=bucket, **where)
+        done.append("bucket created")
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
+    done.append("public access blocked")
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=ENCRYPTION)
+    done.append("default encryption on")
+    rules = [rule for rule in _lifecycle_rules(s3, bucket) if rule.get("ID") != RULE_ID]
+    rules.append(
+        {
+            "ID": RULE_ID,
+            "Status": "Enabled",
+            "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS},
+        }
+    )
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    done.append(f"unfinished uploads removed after {ABORT_AFTER_DAYS} day")
+    return done
+
+
+def _exists(s3: BaseClient, bucket: str) -> bool:
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except s3.exceptions.ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise
+    return True
+
+
+def _lifecycle_rules(s3: BaseClient, bucket: str) -> list[dict]:
+    try:
+        return s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
+            return []
+        raise

@@ -1,0 +1,228 @@
+"""One pandas column as one Arrow array, and back with its dtype.
+
+Beside the array goes a specification, a JSON object: what the array alone does not tell.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.s3_xcom.codecs import objects, timezones
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+Spec = dict[str, Any]
+Values = Any  # numpy.ndarray or pandas.api.extensions.ExtensionArray
+
+_TIME_UNITS = ("s", "ms", "us", "ns")
+
+
+def values_of(series: pd.Series | pd.Index) -> Values:
+    """The values as numpy's array where they are one, as pandas' own otherwise."""
+    if isinstance(series, pd.RangeIndex) or isinstance(series.dtype, np.dtype):
+        return series.to_numpy()
+    return series.array
+
+
+def to_index(values: Values, **options: Any) -> pd.Index:
+    """An Index of exactly these values: pandas guesses no other dtype."""
+    return pd.Index(values, dtype=values.dtype, **options)
+
+
+def encode(values: Values) -> tuple[pa.Array, Spec]:
+    """The values of a Series or Index as Arrow, with what to know to get them back.
+
+    :raises UnsupportedValueError: if they would come back changed
+    """
+    dtype = values.dtype
+    is_numpy = isinstance(dtype, np.dtype)
+    if is_numpy and dtype.kind == "O":
+        return objects.encode(values)
+    kind = "numpy" if is_numpy else _EXTENSIONS.get(type(dtype).__name__)
+    if kind is None:
+        raise _unsupported(dtype)
+    array, spec = _ENCODERS[kind](values)
+    return array, {"kind": kind, **spec}
+
+
+def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
+    """The values that :func:`encode` got.
+
+    :raises FormatError: if the specification does not fit the array
+    """
+    try:
+        return _DECODERS[spec["kind"]](array, spec)
+    except (AttributeError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
+        raise FormatError(f"A stored column cannot be read ({type(error).__name__}).") from error
+
+
+def to_text(array: pa.Array) -> str:
+    """A small Arrow array as text: an Arrow IPC stream in base64."""
+    sink = pa.BufferOutputStream()
+    table = pa.table({"values": array})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return base64.b64encode(sink.getvalue()).decode("ascii")
+
+
+def from_text(text: str) -> pa.ChunkedArray:
+    """The Arrow array that :func:`to_text` got."""
+    with pa.ipc.open_stream(base64.b64decode(text, validate=True)) as reader:
+        return reader.read_all().column(0)
+
+
+def _unsupported(dtype: Any) -> UnsupportedValueError:
+    return UnsupportedValueError(f"its dtype {dtype} is not supported. Convert it with astype() first")
+
+
+def _encode_numpy(values: np.ndarray) -> tuple[pa.Array, Spec]:
+    dtype = values.dtype
+    spec = {"dtype": dtype.str}
+    native = np.ascontiguousarray(values.astype(dtype.newbyteorder("="), copy=False))
+    if dtype.kind in "biu" or (dtype.kind in "mM" and np.datetime_data(dtype) in _UNITS):
+        return pa.array(native), spec
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        # A missing number is a null, as in the Parquet that pandas itself writes.
+        wide = native.astype("f4") if dtype.itemsize == 2 else native  # Parquet has no half floats
+        return pa.array(wide, from_pandas=True), spec
+    if dtype.kind == "c" and dtype.itemsize <= 16:
+        parts = [pa.array(np.ascontiguousarray(part)) for part in (native.real, native.imag)]
+        return pa.StructArray.from_arrays(parts, ["real", "imag"]), spec
+    raise _unsupported(dtype)
+
+
+_UNITS = {(unit, 1) for unit in _TIME_UNITS}
+
+
+def _decode_numpy(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    dtype = np.dtype(spec["dtype"])
+    if dtype.kind == "c":
+        values = np.empty(len(array), dtype)
+        values.real, values.imag = (pc.struct_field(array, [i]).to_numpy() for i in (0, 1))
+        return values
+    if dtype.kind in "mM":
+        stored = f"{dtype.kind}8[{array.type.unit}]"
+        ticks = array.cast(pa.int64()).fill_null(np.iinfo("i8").min).to_numpy()
+        return _own(ticks.view(stored).astype(dtype, copy=False))
+    return _own(array.to_numpy().astype(dtype, copy=False))
+
+
+def _own(values: np.ndarray) -> np.ndarray:
+    return values if values.flags.writeable else values.copy()
+
+
+def _encode_extension(values: Values) -> tuple[pa.Array, Spec]:
+    dtype = values.dtype
+    name = f"string[{dtype.storage}]" if isinstance(dtype, pd.StringDtype) else dtype.name
+    if pd.api.types.pandas_dtype(name) != dtype:
+        raise _unsupported(repr(dtype))
+    return pa.array(values), {"dtype": name}
+
+
+def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
+    return pd.api.types.pandas_dtype(spec["dtype"]).__from_arrow__(array)
+
+
+def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
+    zone = timezones.encode(values.dtype.tz, None)
+    array = pa.array(values.tz_convert("UTC").tz_localize(None).to_numpy())
+    return array.cast(pa.timestamp(values.dtype.unit, zone.get("name") or "UTC")), {"zone": zone}
+
+
+def _decode_zoned(array: pa.ChunkedArray, spec: Spec) -> Values:
+    naive = _decode_numpy(array, {"dtype": f"M8[{array.type.unit}]"})
+    return pd.DatetimeIndex(naive).tz_localize("UTC").tz_convert(timezones.decode(spec["zone"])).array
+
+
+def _encode_category(values: pd.Categorical) -> tuple[pa.Array, Spec]:
+    categories, inner = encode(values_of(values.categories))
+    codes = pa.array(values.codes, mask=values.codes < 0)
+    spec = {"ordered": values.ordered, "categories": to_text(categories), "spec": inner}
+    if pa.types.is_string(categories.type):
+        return pa.DictionaryArray.from_arrays(codes.cast(pa.int32()), categories), spec
+    return codes, spec
+
+
+def _decode_category(array: pa.ChunkedArray, spec: Spec) -> pd.Categorical:
+    categories = to_index(decode(from_text(spec["categories"]), spec["spec"]))
+    if pa.types.is_dictionary(array.type):
+        texts = pd.Index(from_text(spec["categories"]).to_pylist(), dtype=object)
+        codes = [np.empty(0, "i4"), *(_codes(chunk, texts) for chunk in array.chunks)]
+        codes = np.concatenate(codes)
+    else:
+        codes = array.fill_null(-1).to_numpy()
+    return pd.Categorical.from_codes(codes, categories=categories, ordered=spec["ordered"])
+
+
+def _codes(chunk: pa.DictionaryArray, texts: pd.Index) -> np.ndarray:
+    # Parquet keeps the values, but not the order of a dictionary.
+    positions = np.append(texts.get_indexer(chunk.dictionary.to_pylist()), -1)
+    return positions[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+
+
+def _encode_interval(values: Any) -> tuple[pa.Array, Spec]:
+    (left, inner), (right, _) = (encode(values_of(side)) for side in (values.left, values.right))
+    array = pa.StructArray.from_arrays([left, right], ["left", "right"])
+    return array, {"closed": values.closed, "spec": inner}
+
+
+def _decode_interval(array: pa.ChunkedArray, spec: Spec) -> Values:
+    left, right = (to_index(decode(pc.struct_field(array, [i]), spec["spec"])) for i in (0, 1))
+    return pd.arrays.IntervalArray.from_arrays(left, right, closed=spec["closed"])
+
+
+def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
+    array, inner = encode(values.to_dense())
+    fill = encode(np.array([values.fill_value], dtype=values.dtype.subtype))
+    plain = not isinstance(values.fill_value, np.generic)
+    return array, {"fill": to_text(fill[0]), "plain": plain, "index": values.kind, "spec": inner}
+
+
+def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
+    fill = decode(from_text(spec["fill"]), spec["spec"])[0]
+    fill = fill.item() if spec["plain"] else fill
+    return pd.arrays.SparseArray(decode(array, spec["spec"]), fill_value=fill, kind=spec["index"])
+
+
+def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
+    return values.__arrow_array__(), {}
+
+
+def _decode_arrow(array: pa.ChunkedArray, spec: Spec) -> Values:
+    return pd.arrays.ArrowExtensionArray(array)
+
+
+_EXTENSIONS = {
+    **dict.fromkeys(("BooleanDtype", "Float32Dtype", "Float64Dtype"), "extension"),
+    **{f"{sign}Int{bits}Dtype": "extension" for sign in ("", "U") for bits in (8, 16, 32, 64)},
+    **dict.fromkeys(("PeriodDtype", "StringDtype"), "extension"),
+    "ArrowDtype": "arrow",
+    "CategoricalDtype": "category",
+    "DatetimeTZDtype": "zoned",
+    "IntervalDtype": "interval",
+    "SparseDtype": "sparse",
+}
+_ENCODERS = {
+    "numpy": _encode_numpy,
+    "extension": _encode_extension,
+    "zoned": _encode_zoned,
+    "category": _encode_category,
+    "interval": _encode_interval,
+    "sparse": _encode_sparse,
+    "arrow": _encode_arrow,
+}
+_DECODERS = {
+    "numpy": _decode_numpy,
+    "extension": _decode_extension,
+    "zoned": _decode_zoned,
+    "category": _decode_category,
+    "interval": _decode_interval,
+    "sparse": _decode_sparse,
+    "arrow": _decode_arrow,
+    "object": objects.decode,
+}

@@ -1,0 +1,146 @@
+"""Time zones as JSON: which library's zone it is, and its name or offset."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+
+def encode(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, Any]:
+    """Describe a time zone.
+
+    :param moment: the time that carries it; pytz needs its UTC offset
+    :raises UnsupportedValueError: if it cannot be rebuilt from a name or an offset
+    """
+    library = type(tz).__module__.partition(".")[0]
+    described = _DESCRIBE.get(library, _describe_nothing)(tz)
+    if described is None:
+        raise UnsupportedValueError(
+            f"its time zone, a {type(tz).__module__}.{type(tz).__qualname__}, has no name to be found "
+            "again by. Convert it to a zoneinfo.ZoneInfo or to UTC first"
+        )
+    if library == "pytz" and moment is not None:
+        described["utcoffset"] = moment.utcoffset().total_seconds()
+        if attach(moment.replace(tzinfo=None), described).utcoffset() != moment.utcoffset():
+            raise UnsupportedValueError(
+                "its pytz time zone was set, not localized. Use timezone.localize(datetime), or zoneinfo"
+            )
+    return described
+
+
+def attach(moment: datetime.datetime, described: dict[str, Any]) -> datetime.datetime:
+    """A naive time with the time zone that was described."""
+    tz = decode(described)
+    if "utcoffset" in described:
+        return tz.fromutc(moment - datetime.timedelta(seconds=described["utcoffset"]))
+    return moment.replace(tzinfo=tz)
+
+
+def decode(described: dict[str, Any]) -> datetime.tzinfo:
+    """The time zone that was described.
+
+    :raises FormatError: if there is no such zone on this machine
+    """
+    try:
+        return _REBUILD[described["library"]](described)
+    except (KeyError, TypeError, ValueError, OSError, ImportError) as error:
+        raise FormatError(
+            f"A stored time zone cannot be found on this machine ({type(error).__name__})."
+        ) from None
+
+
+def _describe_nothing(tz: datetime.tzinfo) -> None:
+    return None
+
+
+def _describe_datetime(tz: datetime.tzinfo) -> dict[str, Any] | None:
+    if type(tz) is not datetime.timezone:
+        return None
+    offset = tz.utcoffset(None)
+    described = {"library": "datetime", "offset": [offset.days, offset.seconds, offset.microseconds]}
+    if datetime.timezone(offset).tzname(None) != tz.tzname(None):
+        described["name"] = tz.tzname(None)
+    return described
+
+
+def _describe_zoneinfo(tz: Any) -> dict[str, Any] | None:
+    return {"library": "zoneinfo", "name": tz.key} if tz.key else None
+
+
+def _describe_pytz(tz: Any) -> dict[str, Any] | None:
+    if tz.zone:
+        return {"library": "pytz", "name": tz.zone}
+    minutes = getattr(tz, "_minutes", None)  # pytz.FixedOffset has no public name for it
+    return {"library": "pytz", "minutes": minutes} if minutes is not None else None
+
+
+def _describe_pendulum(tz: Any) -> dict[str, Any] | None:
+    if "Fixed" in type(tz).__name__:
+        return {"library": "pendulum", "offset": int(tz.utcoffset(None).total_seconds()), "name": tz.name}
+    return {"library": "pendulum", "name": tz.name}
+
+
+def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
+    kind = type(tz).__name__
+    if kind == "tzutc":
+        return {"library": "dateutil"}
+    if kind == "tzoffset":
+        return {
+            "library": "dateutil",
+            "offset": int(tz.utcoffset(None).total_seconds()),
+            "name": tz.tzname(None),
+        }
+    return None
+
+
+def _datetime(described: dict[str, Any]) -> datetime.tzinfo:
+    offset = datetime.timedelta(*described["offset"])
+    if "name" in described:
+        return datetime.timezone(offset, described["name"])
+    return datetime.timezone(offset) if offset else datetime.timezone.utc
+
+
+def _zoneinfo(described: dict[str, Any]) -> datetime.tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(described["name"])
+
+
+def _pytz(described: dict[str, Any]) -> datetime.tzinfo:
+    import pytz
+
+    if "minutes" in described:
+        return pytz.FixedOffset(described["minutes"])
+    return pytz.timezone(described["name"])
+
+
+def _pendulum(described: dict[str, Any]) -> datetime.tzinfo:
+    from pendulum.tz.timezone import FixedTimezone, Timezone
+
+    if "offset" in described:
+        return FixedTimezone(described["offset"], described["name"])
+    return Timezone(described["name"])
+
+
+def _dateutil(described: dict[str, Any]) -> datetime.tzinfo:
+    from dateutil import tz
+
+    return tz.tzoffset(described["name"], described["offset"]) if "offset" in described else tz.tzutc()
+
+
+_DESCRIBE = {
+    "datetime": _describe_datetime,
+    "zoneinfo": _describe_zoneinfo,
+    "pytz": _describe_pytz,
+    "pendulum": _describe_pendulum,
+    "dateutil": _describe_dateutil,
+}
+_REBUILD = {
+    "datetime": _datetime,
+    "zoneinfo": _zoneinfo,
+    "pytz": _pytz,
+    "pendulum": _pendulum,
+    "dateutil": _dateutil,
+}

@@ -1,0 +1,59 @@
+"""The errors of this package. Their messages hold names, types and addresses, never values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class XComError(Exception):
+    """Anything that keeps an XCom from being pushed or pulled as it is."""
+
+
+class SettingError(XComError):
+    """A setting or the Airflow connection is missing or makes no sense."""
+
+
+class UnsupportedValueError(XComError, TypeError):
+    """A value cannot be pushed without changing it.
+
+    :param why: a phrase about the value that is at fault
+    :param path: the way to it from the value that was pushed
+    """
+
+    def __init__(self, why: str, path: tuple[Any, ...] = ()) -> None:
+        super().__init__(why)
+        self.why = why
+        self.path = path
+
+    def inside(self, step: Any) -> UnsupportedValueError:
+        """The same error, as the container of the value sees it."""
+        return UnsupportedValueError(self.why, (step, *self.path))
+
+    def renamed(self, names: Sequence[Any]) -> UnsupportedValueError:
+        """The same error, with a name for the position that is its first step."""
+        return UnsupportedValueError(self.why, (names[self.path[0]], *self.path[1:]))
+
+    def __str__(self) -> str:
+        steps = "".join(f"[{step!r:.60}]" for step in self.path)
+        return f"at value{steps}, {self.why}." if steps else f"{self.why}."
+
+
+class BadReferenceError(XComError):
+    """What lies in the metadata database is no reference, or one that must not be followed."""
+
+
+class FormatError(XComError):
+    """Stored bytes are not what their reference says they are."""
+
+
+class StorageError(XComError):
+    """S3 refused or failed a request."""
+
+
+class ObjectMissingError(StorageError):
+    """The object a reference points to is not in the bucket."""
+
+
+class IntegrityError(StorageError):
+    """The object in the bucket is not the one that was pushed."""

@@ -1,0 +1,94 @@
+"""What a failure of S3 means, and what to do about it, in words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from include.s3_xcom.errors import (
+    IntegrityError,
+    ObjectMissingError,
+    SettingError,
+    StorageError,
+    XComError,
+)
+from include.s3_xcom.reference import Owner
+from include.s3_xcom.settings import Settings
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_DENIED = {
+    "403",
+    "AccessDenied",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "Forbidden",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+_RERUN = "Clear the task that pushed it, so that it runs again."
+
+
+@contextlib.contextmanager
+def explained(settings: Settings, doing: str, address: str, owner: Owner | None = None) -> Iterator[None]:
+    """Turn botocore's errors into ours.
+
+    :param doing: what is tried, such as ``push``
+    :param address: ``s3://`` address of the object or bucket
+    :param owner: the XCom concerned, where there is one
+    :raises SettingError: for what the operator has to put right
+    :raises StorageError: for what S3 or the network did
+    """
+    try:
+        yield
+    except XComError:
+        raise
+    except Exception as error:
+        kind, why = _explain(error, settings)
+        if kind is None:
+            raise
+        whose = f"{owner}, " if owner else ""
+        raise kind(f"Cannot {doing} {whose}{address}: {why}") from error
+
+
+def _explain(error: Exception, settings: Settings) -> tuple[type[XComError] | None, str]:
+    # Not before there is an error: botocore takes a while to import.
+    from botocore import exceptions as boto
+    from urllib3.exceptions import HTTPError
+
+    name = type(error).__name__
+    connection = f"Airflow connection {settings.conn_id!r}" if settings.conn_id else "AWS environment"
+    if isinstance(error, boto.ClientError):
+        return _explain_answer(error.response, settings, connection)
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
+    if isinstance(error, (boto.IncompleteReadError, boto.ResponseStreamingError, HTTPError)):
+        return StorageError, f"the connection broke off ({name}). Try again."
+    if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
+        return StorageError, (
+            f"S3 cannot be reached ({name}). Check the endpoint in the {connection}, and whether it "
+            "answers from this machine."
+        )
+    if isinstance(error, (boto.NoRegionError, boto.ParamValidationError)):
+        return SettingError, f"no valid request can be made ({name}: {error})."
+    return None, ""
+
+
+def _explain_answer(response: dict, settings: Settings, connection: str) -> tuple[type[XComError], str]:
+    code = response.get("Error", {}).get("Code", "")
+    if code == "NoSuchBucket":
+        return SettingError, (
+            f"there is no bucket {settings.bucket!r}. Create it with `python -m include.s3_xcom init`, "
+            "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
+        )
+    if code in ("NoSuchKey", "404"):
+        return ObjectMissingError, f"the object is no longer in the bucket. {_RERUN}"
+    if code in ("PreconditionFailed", "412"):
+        return IntegrityError, f"the object is not the one that was pushed. {_RERUN}"
+    if code in _DENIED:
+        return StorageError, (
+            f"S3 denied it ({code}). Check the credentials in the {connection} and what they may do "
+            "with the bucket (docs/aws.md)."
+        )
+    return StorageError, f"S3 answered {code}: {response.get('Error', {}).get('Message', '')}"

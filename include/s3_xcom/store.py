@@ -1,0 +1,142 @@
+"""Objects in S3: put, get, delete. One request each, unless an object is too large for that."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from include.s3_xcom import failures
+from include.s3_xcom.errors import IntegrityError, SettingError
+from include.s3_xcom.reference import Owner, Reference
+from include.s3_xcom.settings import Settings
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+SINGLE_PUT_BYTES = 64 * 1024 * 1024
+"""Up to here one request beats several (S3 itself takes 5 GiB in one)."""
+
+PART_BYTES = 16 * 1024 * 1024
+MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+_clients: dict[tuple[int, str], BaseClient] = {}
+
+
+def put(
+    settings: Settings,
+    key: str,
+    body: bytes | memoryview | BinaryIO,
+    size: int,
+    *,
+    owner: Owner,
+    content_type: str,
+    metadata: dict[str, str],
+) -> str:
+    """Store one object.
+
+    :param body: the bytes, or a stream of them, of which one part at a time is held in memory
+    :param size: of the body, in bytes
+    :param owner: whom it belongs to, for error messages
+    :param metadata: user metadata; ASCII only
+    :return: the ETag of the object
+    :raises SettingError: if the connection does not exist
+    :raises StorageError: if S3 does not take it; nothing is stored then
+    """
+    about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
+        if size <= SINGLE_PUT_BYTES:
+            body = bytes(body) if isinstance(body, memoryview) else body
+            return client(settings).put_object(Body=body, ContentLength=size, **about)["ETag"]
+        return _put_parts(client(settings), about, _parts(body, size))
+
+
+def get(settings: Settings, reference: Reference) -> bytes:
+    """The whole object, exactly as it was pushed.
+
+    :raises ObjectMissingError: if it is gone
+    :raises IntegrityError: if it is not the one that was pushed
+    :raises StorageError: if S3 does not give it
+    """
+    with opened(settings, reference) as body:
+        data = body.read()
+    if len(data) != reference.size:
+        raise IntegrityError(
+            f"{reference.address} ({reference.owner}) has {len(data):,} bytes, but "
+            f"{reference.size:,} were pushed. Clear the task that pushed it, so that it runs again."
+        )
+    return data
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, reference: Reference) -> Iterator[BinaryIO]:
+    """The object as a stream of bytes. Errors as of :func:`get`."""
+    with failures.explained(settings, "pull", reference.address, reference.owner):
+        # If-Match pins the content: S3 answers 412 if the object is no longer the one pushed.
+        response = client(settings).get_object(
+            Bucket=reference.bucket, Key=reference.key, IfMatch=reference.etag
+        )
+        with contextlib.closing(response["Body"]) as body:
+            yield body
+
+
+def client(settings: Settings) -> BaseClient:
+    """The S3 client of this process, made with the credentials of the Airflow connection.
+
+    :raises SettingError: if there is no such connection
+    """
+    # A client's sockets must not be shared with the process this one was forked from.
+    identity = (os.getpid(), settings.conn_id)
+    if identity not in _clients:
+        _clients.clear()
+        _clients[identity] = _new_client(settings.conn_id)
+    return _clients[identity]
+
+
+def _new_client(conn_id: str) -> BaseClient:
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    try:
+        # The hook itself would go on without credentials.
+        if conn_id:
+            AwsBaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SettingError(
+            f"There is no Airflow connection {conn_id!r}, which XComs need for S3. Create it "
+            f"(`airflow connections add {conn_id} --conn-type aws ...`), name another one in "
+            "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to use boto3's own search."
+        ) from None
+    hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
+    # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
+    return hook.get_session().client(
+        "s3", endpoint_url=hook.conn_config.endpoint_url, config=hook.config, verify=hook.verify
+    )
+
+
+def _parts(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
+    part_size = max(PART_BYTES, math.ceil(size / MAX_PARTS))
+    for start in range(0, size, part_size):
+        length = min(part_size, size - start)
+        if isinstance(body, (bytes, memoryview)):
+            yield bytes(memoryview(body)[start : start + length])
+        else:
+            yield body.read(length)
+
+
+def _put_parts(s3: BaseClient, about: dict[str, Any], parts: Iterable[bytes]) -> str:
+    where = {"Bucket": about["Bucket"], "Key": about["Key"]}
+    where["UploadId"] = s3.create_multipart_upload(**about)["UploadId"]
+    try:
+        done = [
+            {"PartNumber": n, "ETag": s3.upload_part(PartNumber=n, Body=part, **where)["ETag"]}
+            for n, part in enumerate(parts, start=1)
+        ]
+        return s3.complete_multipart_upload(MultipartUpload={"Parts": done}, **where)["ETag"]
+    except BaseException:
+        # The parts would stay, and cost. If this fails too, the bucket's own rule removes them.
+        with contextlib.suppress(Exception):
+            s3.abort_multipart_upload(**where)
+        raise

@@ -1,0 +1,59 @@
+"""Prepare Airflow: its database, the UI's user, the connections and the variable.
+
+Safe to repeat: what exists stays as it is, so that edits made in the UI last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from airflow.cli import cli_parser
+from airflow.models import Connection, Variable
+from airflow.utils.session import create_session
+
+
+def main() -> None:
+    print("Preparing Airflow's database", flush=True)
+    airflow("db", "upgrade")
+    user, password = os.environ["INIT_UI_USER"], os.environ["INIT_UI_PASSWORD"]
+    name = ["--firstname", user, "--lastname", "Admin", "--email", f"{user}@localhost.invalid"]
+    airflow("users", "create", "--role", "Admin", "--username", user, "--password", password, *name)
+    add_connection(Connection(conn_id="DB_CONN", uri=os.environ["INIT_DB_CONN"]))
+    add_connection(aws_connection())
+    if Variable.get("BASE_DIR", default_var=None) is None:
+        Variable.set("BASE_DIR", os.environ["INIT_BASE_DIR"], description="Where include/ and dags/ lie")
+        print("Variable BASE_DIR created", flush=True)
+
+
+def aws_connection() -> Connection:
+    """Where S3 is. What is empty is left to boto3: AWS's endpoint, its search for credentials."""
+    extra = {
+        "endpoint_url": os.environ["INIT_S3_ENDPOINT_URL"],
+        "region_name": os.environ["INIT_S3_REGION"],
+    }
+    return Connection(
+        conn_id="aws_default",
+        conn_type="aws",
+        login=os.environ["INIT_AWS_ACCESS_KEY_ID"] or None,
+        password=os.environ["INIT_AWS_SECRET_ACCESS_KEY"] or None,
+        extra=json.dumps({name: value for name, value in extra.items() if value}),
+    )
+
+
+def add_connection(connection: Connection) -> None:
+    with create_session() as session:
+        if session.query(Connection).filter_by(conn_id=connection.conn_id).count():
+            return
+        session.add(connection)
+    print(f"Connection {connection.conn_id} created", flush=True)
+
+
+def airflow(*arguments: str) -> None:
+    """Run a command of Airflow's own command line, here: each process of it takes seconds to start."""
+    options = cli_parser.get_parser().parse_args(arguments)
+    options.func(options)
+
+
+if __name__ == "__main__":
+    main()

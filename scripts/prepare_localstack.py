@@ -1,0 +1,19 @@
+"""Run by LocalStack whenever it has started: it forgets its buckets when it stops."""
+
+import os
+import sys
+
+import boto3
+
+sys.path.insert(0, os.environ["PROJECT_DIR"])
+
+from include.s3_xcom import bucket
+
+s3 = boto3.client(
+    "s3",
+    endpoint_url=os.environ["INIT_ENDPOINT_URL"],
+    region_name=os.environ["INIT_REGION"],
+    aws_access_key_id="any",
+    aws_secret_access_key="any",  # noqa: S106 - LocalStack asks for none
+)
+bucket.ensure(s3, os.environ["INIT_BUCKET"], os.environ["INIT_PREFIX"])

@@ -1,0 +1,109 @@
+"""Trigger a DAG, wait for its end, and show how each task ended. Runs in Airflow's environment.
+
+Exit code: 0 if the run succeeded, 1 if it failed or took too long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections import Counter
+
+from airflow.api.common.trigger_dag import trigger_dag
+from airflow.models import DagModel, DagRun, TaskInstance
+from airflow.utils.session import create_session
+
+POLL_SECONDS = 1
+
+
+class RunError(Exception):
+    """The DAG could not be run to its end."""
+
+
+def trigger(dag_id: str, conf: dict | None = None, seconds: float = 120) -> str:
+    """Unpause and trigger a DAG, once the scheduler has found it.
+
+    :return: the id of the run
+    :raises RunError: if the scheduler does not find the DAG in time
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        with create_session() as session:
+            model = session.get(DagModel, dag_id)
+            if model is not None and model.is_active and not model.has_import_errors:
+                model.is_paused = False
+                break
+        if time.monotonic() > deadline:
+            raise RunError(f"The scheduler has not found the DAG {dag_id} within {seconds:.0f} s.")
+        time.sleep(POLL_SECONDS)
+    return trigger_dag(dag_id, conf=conf or {}).run_id
+
+
+def wait(dag_id: str, run_id: str, seconds: float = 600) -> str:
+    """Wait for the end of a run, and tell about its progress.
+
+    :return: the state of the run
+    :raises RunError: if it takes longer
+    """
+    deadline = time.monotonic() + seconds
+    told = ""
+    while True:
+        with create_session() as session:
+            run = session.query(DagRun).filter_by(dag_id=dag_id, run_id=run_id).one()
+            state = run.state
+        progress = summary(dag_id, run_id)
+        if progress != told:
+            print(f"  {progress}", flush=True)
+            told = progress
+        if state in ("success", "failed"):
+            return state
+        if time.monotonic() > deadline:
+            raise RunError(f"{dag_id}, run {run_id}, has not ended within {seconds:.0f} s.")
+        time.sleep(POLL_SECONDS)
+
+
+def states(dag_id: str, run_id: str) -> dict[str, Counter]:
+    """How many task instances of each task are in which state."""
+    counted: dict[str, Counter] = {}
+    with create_session() as session:
+        columns = (TaskInstance.task_id, TaskInstance.state)
+        found = session.query(*columns).filter_by(dag_id=dag_id, run_id=run_id)
+        for task_id, state in found.order_by(TaskInstance.start_date):
+            counted.setdefault(task_id, Counter())[state or "waiting"] += 1
+    return counted
+
+
+def summary(dag_id: str, run_id: str) -> str:
+    """The states in one line."""
+    tasks = states(dag_id, run_id).items()
+    return "; ".join(
+        f"{task_id}: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        for task_id, counts in sorted(tasks)
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dag_id")
+    parser.add_argument("--conf", type=json.loads, default={}, help="JSON for the run, such as its params")
+    options = parser.parse_args()
+    logging.disable(logging.INFO)
+    start = time.monotonic()
+    try:
+        run_id = trigger(options.dag_id, options.conf)
+        print(f"{options.dag_id}, run {run_id}:", flush=True)
+        state = wait(options.dag_id, run_id)
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.dag_id}: {state} in {time.monotonic() - start:.0f} s")
+    if state == "failed":
+        print("The log of the failed task says why: open the run in the UI, under Grid.")
+    return 0 if state == "success" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

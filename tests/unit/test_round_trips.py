@@ -1,0 +1,286 @@
+"""What is encoded comes back equal, in type and content."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import decimal
+import fractions
+import math
+import pathlib
+import uuid
+import zoneinfo
+
+import numpy as np
+import pandas as pd
+import pendulum
+import pytest
+import pytz
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from include.s3_xcom import codecs
+from include.s3_xcom.codecs import tagged
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+
+
+def round_trip(value):
+    encoded = codecs.encode(value)
+    return codecs.decode(encoded.codec, bytes(encoded.body))
+
+
+PLAIN = [
+    {},
+    [],
+    {"a": 1, "b": [None, True, 1.5, "ü", {"c": []}]},
+    [1, -1, 2**63, 10**4000],
+    {"": "empty key", "ключ": "non-ASCII"},
+]
+
+TAGGED = [
+    (),
+    (1, (2, [3])),
+    {1, 2},
+    frozenset({("a", 1)}),
+    {1: "int", (2, 3): "tuple", None: "none"},
+    {"__s3_xcom__": "reference", "bucket": "theirs"},
+    {"__classname__": "x", "__version__": 1, "__data__": {}},
+    {"__type": "dict", "__var": {}, "__source": "x"},
+    [{"__s3_xcom__": {"__s3_xcom__": "tuple", "value": []}}],
+    math.inf,
+    -math.inf,
+    2**20000,
+    3 + 4j,
+    "lone surrogate \ud800",
+    {"key \udfff": "\ud83d\ude00"},
+    "nul \0 and a pair \U0001f600",
+    b"\x00\xff",
+    bytearray(b"xyz"),
+    range(1, 10, 2),
+    slice(None, 5),
+    dt.datetime(2020, 2, 29, 12, 30, 1, 5),
+    dt.datetime(2020, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+    dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc),
+    dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=-3, minutes=-30), "NST")),
+    pytz.timezone("Europe/Berlin").localize(dt.datetime(2020, 7, 1)),
+    pendulum.datetime(2020, 7, 1, tz="Europe/Berlin"),
+    dt.date(1, 1, 1),
+    dt.time(23, 59, 59, 999999),
+    dt.timedelta(days=-1, microseconds=1),
+    decimal.Decimal("1.10"),
+    decimal.Decimal("-0E+3"),
+    decimal.Decimal("Infinity"),
+    fractions.Fraction(-1, 3),
+    uuid.UUID(int=5),
+    collections.OrderedDict(b=1, a=2),
+    collections.Counter("abca"),
+    collections.defaultdict(list, {"a": [1]}),
+    collections.deque([1, 2], maxlen=5),
+]
+
+
+def assert_same(actual, expected):
+    """Equal, and of the same types all the way down."""
+    assert type(actual) is type(expected)
+    assert actual == expected
+    if not isinstance(expected, int):
+        assert repr(actual) == repr(expected)
+
+
+@pytest.mark.parametrize("value", PLAIN, ids=range(len(PLAIN)))
+def test_json_values_are_stored_as_plain_json(value):
+    encoded = codecs.encode(value)
+    assert encoded.codec == "json"
+    assert_same(round_trip(value), value)
+
+
+@pytest.mark.parametrize("value", TAGGED, ids=lambda value: type(value).__name__)
+def test_other_values_come_back_with_their_types(value):
+    assert_same(round_trip([value])[0], value)
+    assert_same(round_trip({"k": (value,)})["k"][0], value)
+
+
+def test_nan_and_negative_zero_come_back():
+    nan, zero = round_trip([math.nan, -0.0])
+    assert math.isnan(nan)
+    assert math.copysign(1, zero) == -1
+
+
+def test_strings_are_stored_as_text():
+    encoded = codecs.encode("ä" * 5000)
+    assert (encoded.codec, encoded.suffix) == ("text", ".txt")
+    assert bytes(encoded.body).decode() == "ä" * 5000
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -1.5, "short", dt.date(2020, 1, 1), decimal.Decimal("1.5")])
+def test_small_scalars_stay_in_the_database(value):
+    assert_same(tagged.loads(codecs.encode_small(value)), value)
+
+
+@pytest.mark.parametrize("value", [[], {}, (), b"", "x" * 2000, 2**10000], ids=lambda value: type(value).__name__)
+def test_containers_bytes_and_long_scalars_do_not(value):
+    assert codecs.encode_small(value) is None
+
+
+def frame_of_many_types() -> pd.DataFrame:
+    moments = pd.to_datetime(["2020-01-01", "2020-01-02 00:00:00.000000001", None])
+    utc = dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)
+    frame = pd.DataFrame(
+        {
+            "int": [1, 2, 3],
+            "int8": np.array([1, -2, 3], "i1"),
+            "big endian": np.array([1, 2, 3], ">i4"),
+            "uint64": np.array([1, 2, 2**64 - 1], "u8"),
+            "float": [1.5, np.nan, -0.0],
+            "float16": np.array([1, 2, 3], "f2"),
+            "complex": np.array([1j, 2, 3]),
+            "bool": [True, False, True],
+            "text": ["a", None, "c"],
+            "text nan": ["a", np.nan, "c"],
+            "moment": moments,
+            "zoned": moments.tz_localize("Europe/Berlin"),
+            "zoned utc": moments.tz_localize(dt.timezone.utc),
+            "duration": pd.to_timedelta([1, 2, None]),
+            "Int8": pd.array([1, None, 3], dtype="Int8"),
+            "Float64": pd.array([1.5, None, 3], dtype="Float64"),
+            "boolean": pd.array([True, None, False], dtype="boolean"),
+            "string": pd.array(["a", None, "b"], dtype="string"),
+            "string arrow": pd.array(["a", None, "b"], dtype="string[pyarrow]"),
+            "category": pd.Categorical(["x", "y", None], categories=["z", "y", "x"], ordered=True),
+            "category int": pd.Categorical([1, 2, None], categories=[3, 2, 1]),
+            "period": pd.period_range("2020-01", periods=3, freq="M"),
+            "interval": pd.interval_range(0, 3),
+            "sparse": pd.arrays.SparseArray([0, 0, 1]),
+            "decimal": [decimal.Decimal("1.10"), None, decimal.Decimal("2.20")],
+            "decimals": [decimal.Decimal("1.1"), None, decimal.Decimal("2.20")],
+            "date": [dt.date(2020, 1, 1), None, dt.date(2020, 1, 3)],
+            "uuid": [uuid.UUID(int=1), None, uuid.UUID(int=2)],
+            "mixed": [1, "a", None],
+            "none and nan": [None, np.nan, 1],
+            "lists": [[1, 2], [3, 4], [5, 6]],
+            "dicts": [{"a": 1}, {}, None],
+            "bytes": [b"a", None, b""],
+            "aware": [utc, None, utc],
+            "none": [None] * 3,
+            "ints and none": [1, None, 3],
+        },
+        index=pd.date_range("2020-01-01", periods=3, freq="D", name="when"),
+    )
+    frame["aware"] = pd.Series([utc, None, utc], dtype=object, index=frame.index)
+    frame["ints and none"] = pd.Series([1, None, 3], dtype=object, index=frame.index)
+    frame.attrs = {"source": ("a", 1)}
+    return frame
+
+
+def test_frames_come_back_with_dtypes_index_and_attrs():
+    frame = frame_of_many_types()
+    actual = round_trip(frame)
+    assert_frame_equal(actual, frame, check_exact=True, check_freq=True)
+    assert list(map(str, actual.dtypes)) == list(map(str, frame.dtypes))
+    for column in frame:
+        assert list(map(type, actual[column])) == list(map(type, frame[column]))
+        assert repr(list(actual[column])) == repr(list(frame[column]))
+    assert actual.attrs == frame.attrs
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(),
+        pd.DataFrame({"a": []}),
+        pd.DataFrame(index=[1, 2]),
+        pd.DataFrame({"a": [1]}, index=pd.RangeIndex(5, 7, 2, name="step")),
+        pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(1, "x"), (2, "y")], names=["n", None])),
+        pd.DataFrame([[1, 2]], columns=["same", "same"]),
+        pd.DataFrame([[1, 2]], columns=[0, "0"]),
+        pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])),
+        pd.DataFrame({"when": [1]}, index=pd.Index([2], name="when")),
+        pd.DataFrame([[1]], columns=pd.Index([dt.date(2020, 1, 1)], name="day")),
+    ],
+    ids=["empty", "no rows", "no columns", "range", "multi", "same", "mixed", "tuples", "clash", "dates"],
+)
+def test_indexes_and_labels_come_back(frame):
+    actual = round_trip(frame)
+    assert_frame_equal(actual, frame, check_exact=True, check_index_type="exact", check_column_type="exact")
+    assert type(actual.index) is type(frame.index)
+
+
+def test_series_come_back():
+    series = pd.Series([1, 2], index=["a", "b"], name=("a", 1), dtype="Int64")
+    assert_series_equal(round_trip(series), series, check_exact=True)
+
+
+def test_frames_are_parquet_that_pandas_reads(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pd.RangeIndex(3, 7, 2))
+    (tmp_path / "frame.parquet").write_bytes(codecs.encode(frame).body)
+    assert_frame_equal(pd.read_parquet(tmp_path / "frame.parquet"), frame)
+
+
+def cycle() -> list:
+    value: list = [1]
+    value.append({"me": value})
+    return value
+
+
+def deep() -> list:
+    value: list = []
+    for _ in range(5000):
+        value = [value]
+    return value
+
+
+class TextSubclass(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ([1, {"f": print}], r"at value\[1\]\['f'\], a builtin_function"),
+        ((n for n in ()), "list"),
+        (pathlib.Path("x"), "File"),
+        ([TextSubclass("x")], "plain str"),
+        (cycle(), "holds itself"),
+        (deep(), "deep"),
+        (pd.DataFrame({"a": [1, print]}), r"\['a'\]\[1\]"),
+        (pd.DataFrame({"a": np.array([1], dtype="longdouble")}), "astype"),
+    ],
+    ids=["function", "generator", "path", "subclass", "cycle", "deep", "cell", "longdouble"],
+)
+def test_what_cannot_be_kept_is_refused_with_advice(value, hint):
+    with pytest.raises(UnsupportedValueError, match=hint):
+        codecs.encode(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"NaN",
+        b"[" * 100_000,
+        b'{"__s3_xcom__": "os.system", "value": "x"}',
+        b'{"__s3_xcom__": "set", "value": [[]]}',
+        b'{"__s3_xcom__": "bytes", "value": "?"}',
+        b'{"__s3_xcom__": ["tuple"], "value": []}',
+        b'{"__s3_xcom__": "datetime", "value": "today"}',
+        b'{"__s3_xcom__": "datetime", "value": "2020-01-01", "tz": {"library": "os", "name": "x"}}',
+        b'{"__s3_xcom__": "range", "value": [1, 2, 0]}',
+        b"\xff",
+    ],
+)
+def test_malformed_text_is_a_format_error(text):
+    with pytest.raises(FormatError):
+        codecs.decode("tagged", text)
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1" * 100])
+def test_malformed_parquet_is_a_format_error(body):
+    with pytest.raises(FormatError):
+        codecs.decode("parquet", body)
+
+
+def test_an_unknown_codec_is_a_format_error():
+    with pytest.raises(FormatError, match="newer"):
+        codecs.decode("pickle", b"")
