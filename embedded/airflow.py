@@ -29,7 +29,7 @@ class Airflow:
     ) -> None:
         self._directory = directory
         self._processes: list[Process] = []
-        self.ui_password = secrets.token_urlsafe(12)
+        self.ui_password = secrets.token_hex(8)
         self.environment = {
             **_inherited(),
             "AIRFLOW_HOME": str(directory / "airflow"),

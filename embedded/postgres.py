@@ -42,7 +42,7 @@ class Postgres:
         self._log = directory / "postgres.log"
         self._user = SYSTEM_USER if os.geteuid() == 0 else None
         self.port = free_port()
-        self.passwords = {name: secrets.token_urlsafe(24) for name in ("airflow", "demo")}
+        self.passwords = {name: secrets.token_hex(16) for name in ("airflow", "demo")}
 
     def start(self) -> None:
         """Make the databases and serve them.

@@ -17,8 +17,8 @@ def main() -> None:
     print("Preparing Airflow's database", flush=True)
     airflow("db", "upgrade")
     user, password = os.environ["INIT_UI_USER"], os.environ["INIT_UI_PASSWORD"]
-    name = ["--firstname", user, "--lastname", "Admin", "--email", f"{user}@localhost.invalid"]
-    airflow("users", "create", "--role", "Admin", "--username", user, "--password", password, *name)
+    name = [f"--firstname={user}", "--lastname=Admin", f"--email={user}@localhost.invalid"]
+    airflow("users", "create", "--role", "Admin", f"--username={user}", f"--password={password}", *name)
     add_connection(Connection(conn_id="DB_CONN", uri=os.environ["INIT_DB_CONN"]))
     add_connection(aws_connection())
     if Variable.get("BASE_DIR", default_var=None) is None:

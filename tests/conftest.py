@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from embedded.stack import Stack
 
+ROOT = Path(__file__).resolve().parent.parent
+
 _stack = Stack()
+_own_warnings: list[str] = []
 
 
 def pytest_configure() -> None:
@@ -20,6 +25,18 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     _stack.stop()
+
+
+def pytest_warning_recorded(warning_message: warnings.WarningMessage, nodeid: str) -> None:
+    path = Path(warning_message.filename)
+    if any(path.is_relative_to(ROOT / folder) for folder in ("include", "dags", "scripts", "embedded")):
+        _own_warnings.append(f"{nodeid}: {path}:{warning_message.lineno}: {warning_message.message}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _own_warnings:
+        print("\nOur own code warns:", *_own_warnings, sep="\n")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ MAX_NAME_BYTES = 120
 
 _KEY = re.compile(
     r"dag_id=(?P<dag_id>[^/]+)/run_id=(?P<run_id>[^/]+)/task_id=(?P<task_id>[^/]+)"
-    r"/map_index=(?P<map_index>-?\d+)/(?P<key>[^/]+)-(?P<unique>[0-9a-f]{32})(?P<suffix>(?:\.[^/.]+)*)"
+    r"/map_index=(?P<map_index>-?\d+)/(?P<key>[^/]+)-(?P<unique>[0-9a-f]{32})(?P<suffix>(?:\.[a-z0-9]+)*)"
 )
 
 

@@ -118,7 +118,9 @@ def test_small_scalars_stay_in_the_database(value):
     assert_same(tagged.loads(codecs.encode_small(value)), value)
 
 
-@pytest.mark.parametrize("value", [[], {}, (), b"", "x" * 2000, 2**10000], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [[], {}, (), b"", "x" * 2000, 2**10000], ids=lambda value: type(value).__name__
+)
 def test_containers_bytes_and_long_scalars_do_not(value):
     assert codecs.encode_small(value) is None
 

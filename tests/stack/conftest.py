@@ -1,0 +1,102 @@
+"""The Compose stack, started from nothing in a folder and a Compose project of its own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "s3-xcom-test"
+
+
+class ComposeStack:
+    """A copy of the repository's files, on ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.check_output(names, cwd=ROOT, text=True).splitlines():
+            if (ROOT / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        self.ports = {name: free_port() for name in ("AIRFLOW_PORT", "LOCALSTACK_PORT")}
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        ports = {name: str(port) for name, port in self.ports.items()}
+        return {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return dict(re.findall(r"^(\w+)=(.*)$", (self.folder / ".env").read_text(), re.M))
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a target as a user would."""
+        command = ["make", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
+
+    def run_in(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+        arguments = ["scripts/compose.sh", "exec", "-T", service, *command]
+        return subprocess.run(
+            arguments, cwd=self.folder, env=self._environment, capture_output=True, text=True
+        )
+
+    def api(
+        self, path: str, body: dict | None = None, method: str | None = None, password: str | None = None
+    ) -> Any:
+        """Call Airflow's REST API, with the password of .env if none is given."""
+        user = f"{self.settings['UI_USER']}:{password or self.settings['UI_PASSWORD']}".encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports['AIRFLOW_PORT']}/api/v1/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Basic {base64.b64encode(user).decode()}",
+                "Content-Type": "application/json",
+            },
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def run_dag(self, dag_id: str, conf: dict, seconds: float = 300) -> tuple[str, str]:
+        """Trigger a DAG and wait for its end.
+
+        :return: the id of the run and its state
+        """
+        self.api(f"dags/{dag_id}", {"is_paused": False}, "PATCH")
+        run_id = self.api(f"dags/{dag_id}/dagRuns", {"conf": conf})["dag_run_id"]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = self.api(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+            if state in ("success", "failed"):
+                return run_id, state
+            time.sleep(2)
+        pytest.fail(f"{dag_id} has not ended within {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
+    """The stack, healthy. Its volumes are removed at the end."""
+    stack = ComposeStack(tmp_path_factory.mktemp("clone"))
+    try:
+        done = stack.make("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "UI_PASSWORD in .env" in done.stdout
+        for name in ("UI_PASSWORD", "POSTGRES_PASSWORD", "FERNET_KEY"):
+            assert stack.settings[name] not in done.stdout + done.stderr
+        yield stack
+    finally:
+        stack.make("clean")

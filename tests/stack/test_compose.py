@@ -1,0 +1,112 @@
+"""The Compose stack as a user meets it: make, the UI's port, the REST API, S3 from outside."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import urllib.error
+from collections import Counter
+from urllib.parse import quote
+
+import boto3
+import pytest
+
+from tests.stack.conftest import PROJECT
+
+
+@pytest.fixture(scope="module")
+def bucket(compose):
+    return boto3.resource(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{compose.ports['LOCALSTACK_PORT']}",
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    ).Bucket("xcom")
+
+
+def instances(compose, run_id: str) -> list[dict]:
+    return compose.api(f"dags/TestDag/dagRuns/{quote(run_id)}/taskInstances?limit=100")["task_instances"]
+
+
+def test_testdag_runs_over_the_rest_api_with_a_changed_query(compose, bucket):
+    query = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 6"
+    run_id, state = compose.run_dag("TestDag", {"query": query})
+    assert state == "success"
+    states = Counter((item["task_id"], item["state"]) for item in instances(compose, run_id))
+    assert states == {("Get_Data", "success"): 1, ("retrieve_data", "success"): 6}
+    prefix = f"xcom/dag_id=TestDag/run_id={quote(run_id, safe='')}/"
+    keys = [item.key for item in bucket.objects.filter(Prefix=prefix)]
+    assert sum("/task_id=Get_Data/map_index=-1/" in key for key in keys) == 1
+    assert sum("/task_id=retrieve_data/map_index=" in key for key in keys) == 6
+
+
+def test_the_rest_api_shows_the_reference_not_the_data(compose):
+    run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
+    entry = compose.api(
+        f"dags/TestDag/dagRuns/{quote(run_id)}/taskInstances/Get_Data/xcomEntries/return_value"
+    )
+    assert entry["value"].startswith("list (2), ")
+    assert " s3://xcom/xcom/dag_id=TestDag/" in entry["value"]
+
+
+def test_make_trigger_runs_a_dag_and_waits(compose):
+    done = compose.make("trigger", "DAG=KindsOfValues")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "KindsOfValues: success in " in done.stdout
+    failed = compose.make("trigger", 'CONF={"query": "SELECT * FROM nothing"}')
+    assert failed.returncode != 0
+    assert "TestDag: failed in " in failed.stdout
+
+
+def test_connections_and_variable_are_in_the_ui(compose):
+    connections = compose.api("connections")["connections"]
+    assert {item["connection_id"] for item in connections} == {"DB_CONN", "aws_default"}
+    assert compose.api("variables/BASE_DIR")["value"] == "/opt/airflow"
+
+
+def test_nothing_is_open_to_the_network_or_to_strangers(compose):
+    names = ["docker", "ps", "--filter", f"label=com.docker.compose.project={PROJECT}"]
+    ports = subprocess.check_output([*names, "--format", "{{.Ports}}"], text=True)
+    published = [part for part in ports.replace("\n", ", ").split(", ") if "->" in part]
+    assert len(published) == 2
+    assert all(part.startswith("127.0.0.1:") for part in published)
+    assert stat.S_IMODE((compose.folder / ".env").stat().st_mode) == 0o600
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        compose.api("dags", password="airflow")
+
+
+def test_containers_do_not_run_as_root_and_see_the_code_read_only(compose):
+    for service in ("airflow-scheduler", "airflow-webserver"):
+        assert compose.run_in(service, "id", "-u").stdout.strip() != "0"
+        assert compose.run_in(service, "touch", "/opt/airflow/include/x").returncode != 0
+        assert compose.run_in(service, "touch", "/opt/airflow/dags/x").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("database", "statement", "says"),
+    [
+        ("airflow", "SELECT 1", "permission denied for database"),
+        ("postgres", "SELECT 1", "permission denied for database"),
+        ("demo", "DELETE FROM my_table", "permission denied for table"),
+        ("demo", "CREATE TABLE mine (n int)", "permission denied for schema"),
+    ],
+)
+def test_the_demo_user_can_only_read_its_own_database(compose, database, statement, says):
+    url = f"postgresql://demo:{compose.settings['DEMO_DB_PASSWORD']}@127.0.0.1/{database}"
+    done = compose.run_in("postgres", "psql", url, "-c", statement)
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+def test_make_up_can_be_repeated(compose):
+    env = (compose.folder / ".env").read_text()
+    assert compose.make("up").returncode == 0
+    assert (compose.folder / ".env").read_text() == env
+
+
+def test_data_survives_down_and_up(compose):
+    before = compose.api("dags/TestDag/dagRuns")["total_entries"]
+    assert compose.make("down").returncode == 0
+    assert compose.make("up").returncode == 0
+    assert compose.api("dags/TestDag/dagRuns")["total_entries"] == before > 0

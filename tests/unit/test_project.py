@@ -1,0 +1,103 @@
+"""What the repository promises beside its code's behaviour."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_python(code: str) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def test_loading_the_backend_imports_no_data_library():
+    code = """
+import sys
+import airflow.models.xcom
+before = set(sys.modules)
+import include.s3_xcom_backend
+names = {"pandas", "numpy", "pyarrow", "boto3", "botocore", "polars"}
+print(sorted(names & (set(sys.modules) - before)))
+"""
+    assert run_python(code).strip() == "[]"
+
+
+def test_airflow_loads_the_backend():
+    code = "from airflow.models.xcom import XCom; print(XCom.__module__, XCom.__name__)"
+    assert run_python(code).split() == ["include.s3_xcom_backend", "S3XComBackend"]
+
+
+def test_the_dags_parse_without_errors_warnings_or_queries(monkeypatch, recwarn):
+    from airflow.models import DagBag, Variable
+
+    def forbidden(*_, **__):
+        pytest.fail("a variable was read while a DAG file was parsed")
+
+    monkeypatch.setattr(Variable, "get", forbidden)
+    bag = DagBag(ROOT / "dags", include_examples=False, read_dags_from_db=False)
+    assert bag.import_errors == {}
+    assert {"TestDag", "KindsOfValues"} <= set(bag.dags)
+    ours = [warning for warning in recwarn if Path(warning.filename).is_relative_to(ROOT / "dags")]
+    assert ours == []
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    return tmp_path
+
+
+def test_env_is_written_once_with_new_secrets_that_only_the_owner_reads(project):
+    make_env = [project / "scripts/make_env.sh"]
+    subprocess.run(make_env, check=True)
+    first = (project / ".env").read_text()
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+    secrets = dict(re.findall(r"^(\w+(?:_PASSWORD|_KEY))=(.*)$", first, re.M))
+    generated = [value for name, value in secrets.items() if not name.startswith("AWS_")]
+    assert len(generated) == 6
+    assert all(len(value) >= 32 for value in generated)
+    assert len(set(generated)) == len(generated)
+
+    subprocess.run(make_env, check=True)
+    assert (project / ".env").read_text() == first
+
+
+def test_every_setting_of_the_compose_file_is_in_the_example():
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yaml").read_text()))
+    documented = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert used == documented
+
+
+@pytest.mark.parametrize(
+    ("docker", "says"),
+    [
+        (None, "there is no docker"),
+        ('case "$1" in compose) exit 1;; *) exit 0;; esac', "needs Compose v2"),
+        ('case "$1" in info) exit 1;; *) exit 0;; esac', "daemon does not answer"),
+    ],
+    ids=["no docker", "compose v1 only", "no daemon"],
+)
+def test_a_machine_that_cannot_run_the_stack_is_told_why(project, docker, says):
+    programs = project / "bin"
+    programs.mkdir()
+    for name in ("bash", "dirname", "env"):
+        (programs / name).symlink_to(shutil.which(name))
+    if docker is not None:
+        (programs / "docker").write_text(f"#!/bin/bash\n{docker}\n")
+        (programs / "docker").chmod(0o755)
+    environment = {**os.environ, "PATH": str(programs)}
+    command = [project / "scripts/compose.sh", "ps"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert says in done.stderr
