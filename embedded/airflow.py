@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,8 @@ class Airflow:
 
     def stop(self) -> None:
         for process in reversed(self._processes):
-            process.stop()
+            # At once: a scheduler that is asked waits for its tasks, and its database goes away anyway.
+            process.stop(signal.SIGKILL)
 
     def _start(self, *command: str) -> Process:
         log = self._directory / f"{command[0]}.log"

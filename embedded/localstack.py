@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -71,7 +72,7 @@ class LocalStack:
 
     def stop(self) -> None:
         if hasattr(self, "_process"):
-            self._process.stop()
+            self._process.stop(signal.SIGKILL)  # it has nothing to keep
 
     def _is_ready(self) -> bool:
         try:

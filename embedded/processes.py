@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 STOP_SECONDS = 10
 
 
@@ -69,11 +71,18 @@ class Process:
         return "\n".join([f"The end of {self._log}:", *(f"  {line}" for line in text)])
 
     def stop(self, first: signal.Signals = signal.SIGTERM) -> None:
-        """Ask it to end, then make it; its children too."""
+        """Ask it to end, then make it; its descendants too, wherever they have moved."""
+        descendants = []
         if self.is_running():
+            # Airflow's tasks are in process groups of their own, so the group is not enough.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                descendants = psutil.Process(self._popen.pid).children(recursive=True)
             self._popen.send_signal(first)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(STOP_SECONDS)
+        for process in descendants:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,9 +15,6 @@ from airflow.models import XCom
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.utils.session import create_session
 from psycopg2.extras import RealDictCursor
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import func
 
 from include.s3_xcom import settings, store
@@ -24,8 +22,6 @@ from include.s3_xcom.reference import human_size, run_prefix
 from scripts import run_dag
 
 DAG_ID = "TestDag"
-WIDTH = 190
-MAX_PLACE = 50
 
 
 def main() -> int:
@@ -36,18 +32,17 @@ def main() -> int:
     except run_dag.RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console = Console(width=WIDTH, highlight=False, markup=False)
     rows = pulled_rows(run_id)
-    show_states(console, run_id)
-    show_rows(console, rows)
-    show_storage(console, run_id)
-    same = sorted(rows, key=repr) == sorted(table_rows(), key=repr)
+    show_states(run_id)
+    show_rows(rows)
+    show_storage(run_id)
+    same = sorted(map(repr, rows)) == sorted(map(repr, table_rows()))
     if state != "success":
-        console.print(f"{DAG_ID} ended as {state}.")
+        print(f"{DAG_ID} ended as {state}.")
     elif not same:
-        console.print("The rows of the mapped tasks are not those of the table.")
+        print("The rows of the mapped tasks are not those of the table.")
     else:
-        console.print(f"The {len(rows)} rows of the mapped tasks equal those of the table, types included.")
+        print(f"The {len(rows)} rows of the mapped tasks equal those of the table, types included.")
     return 0 if state == "success" and same else 1
 
 
@@ -67,48 +62,52 @@ def table_rows() -> list[dict[str, Any]]:
         return [dict(row) for row in cursor.fetchall()]
 
 
-def titled(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True, max_width=MAX_PLACE if column == "place" else None)
-    return table
+def print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
+    cells = [list(map(str, line)) for line in (header, *lines)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    cells.insert(1, ["-" * width for width in widths])
+    print(f"\n{title}")
+    for line in cells:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
-def show_states(console: Console, run_id: str) -> None:
-    table = titled("Task states", "Task", "Instances")
-    for task_id, counts in run_dag.states(DAG_ID, run_id).items():
-        table.add_row(task_id, ", ".join(f"{count} {state}" for state, count in counts.items()))
-    console.print(table)
+def show_states(run_id: str) -> None:
+    lines = [
+        (task_id, ", ".join(f"{count} {state}" for state, count in counts.items()))
+        for task_id, counts in run_dag.states(DAG_ID, run_id).items()
+    ]
+    print_table("Task states", ("task", "instances"), lines)
 
 
-def show_rows(console: Console, rows: list[dict[str, Any]]) -> None:
-    names = list(rows[0]) if rows else []
-    table = titled("The rows as the mapped tasks saw them", "map index", *names)
-    for map_index, row in enumerate(rows):
-        table.add_row(str(map_index), *("NULL" if value is None else str(value) for value in row.values()))
-    console.print(table)
+def show_rows(rows: list[dict[str, Any]]) -> None:
+    header = ("map index", *(rows[0] if rows else ()))
+    lines = [
+        (map_index, *("NULL" if value is None else value for value in row.values()))
+        for map_index, row in enumerate(rows)
+    ]
+    print_table("The rows as the mapped tasks saw them", header, lines)
 
 
-def show_storage(console: Console, run_id: str) -> None:
+def show_storage(run_id: str) -> None:
     current = settings.load()
     prefix = run_prefix(current, DAG_ID, run_id)
-    pages = (
-        store.client(current).get_paginator("list_objects_v2").paginate(Bucket=current.bucket, Prefix=prefix)
-    )
-    objects = [item for page in pages for item in page.get("Contents", [])]
-    table = titled(f"Objects below s3://{current.bucket}/{prefix}", "Object", "Size")
-    for item in objects:
-        table.add_row(item["Key"].removeprefix(prefix), human_size(item["Size"]))
-    console.print(table)
+    pages = store.client(current).get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=current.bucket, Prefix=prefix)
+    objects = [item for page in found for item in page.get("Contents", [])]
+    lines = [(item["Key"].removeprefix(prefix), human_size(item["Size"])) for item in objects]
+    print_table(f"Objects below s3://{current.bucket}/{prefix}", ("object", "size"), lines)
     with create_session() as session:
         mine = session.query(func.count(), func.sum(func.length(XCom.value)))
         count, size = mine.filter(XCom.dag_id == DAG_ID, XCom.run_id == run_id).one()
-    stored = sum(item["Size"] for item in objects)
-    console.print(
-        f"S3 holds {len(objects)} objects, {human_size(stored)}. The database holds {count} references, "
-        f"{human_size(size or 0)}."
+    stored = human_size(sum(item["Size"] for item in objects))
+    print(
+        f"\nS3 holds {len(objects)} objects, {stored}. "
+        f"The database holds {count} references, {human_size(size or 0)}."
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # the parent says so
+        sys.exit(130)
