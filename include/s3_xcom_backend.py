@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import Any
 from urllib.parse import quote
 
@@ -21,12 +21,15 @@ from airflow.exceptions import (
 )
 from airflow.models.xcom import BaseXCom
 
-from include.s3_xcom import codecs, files, reference, settings, store
+from include.s3_xcom import File, codecs, files, reference, settings, store
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, FormatError, UnsupportedValueError, XComError
 from include.s3_xcom.reference import RESERVED, Owner, Reference
+from include.s3_xcom.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_SHARED_FIELDS = ("codec", "size", "type", "shape", "name", "compression", "raw_size")
 
 # S3 takes 2 KB of user metadata; the ids in it are there for people.
 MAX_METADATA_VALUE = 250
@@ -111,25 +114,58 @@ class _UnmappableTypeError(UnmappableXComTypePushed):
 def _push(value: Any, owner: Owner) -> bytes:
     start = time.perf_counter()
     current = settings.load()
-    encoded = files.encode(value) if isinstance(value, files.File) else codecs.encode(value)
-    key = reference.make_key(current, owner, encoded.suffix)
-    with encoded:
-        etag = store.put(
-            current,
-            key,
-            encoded.body,
-            encoded.size,
-            owner=owner,
-            content_type=encoded.content_type,
-            metadata=_metadata(owner, encoded),
-        )
-    if isinstance(value, files.File):
+    stem = reference.make_stem(current, owner)
+
+    def upload(file: File, number: int) -> dict[str, Any]:
+        with files.encode(file) as encoded:
+            pointer = _store(current, owner, f"{stem}.{number}", encoded)
+        file.pushed()
+        return {
+            "suffix": pointer.key.removeprefix(stem),
+            "etag": pointer.etag,
+            "size": pointer.size,
+            "name": pointer.name,
+        }
+
+    with _encode(value, upload) as encoded:
+        if encoded.size <= current.inline_max_bytes and (row := codecs.inline(encoded)) is not None:
+            return row
+        pointer = _store(current, owner, stem, codecs.compressed(encoded, current.compression))
+    if isinstance(value, File):
         value.pushed()
-    pointer = Reference(
-        current.bucket, key, encoded.codec, encoded.size, etag, encoded.type, encoded.shape, encoded.name
-    )
     log.info("Pushed %s in %.0f ms", pointer, (time.perf_counter() - start) * 1000)
     return json.dumps(pointer.to_json()).encode()
+
+
+def _encode(value: Any, upload: Callable[[File, int], dict[str, Any]]) -> codecs.Encoded:
+    if isinstance(value, File):
+        return files.encode(value)
+    try:
+        return codecs.encode(value, upload)
+    except UnsupportedValueError:
+        if not conf.getboolean("core", "enable_xcom_pickling"):
+            raise
+        return codecs.pickled(value)
+
+
+def _store(current: Settings, owner: Owner, stem: str, encoded: codecs.Encoded) -> Reference:
+    key = stem + encoded.suffix
+    etag = store.put(
+        current,
+        key,
+        encoded.body,
+        encoded.size,
+        owner=owner,
+        content_type=encoded.content_type,
+        content_encoding=encoded.compression,
+        metadata=_metadata(owner, encoded),
+    )
+    return Reference(
+        bucket=current.bucket,
+        key=key,
+        etag=etag,
+        **{name: getattr(encoded, name) for name in _SHARED_FIELDS},
+    )
 
 
 def _pull(row: dict[str, Any]) -> Any:
@@ -137,13 +173,28 @@ def _pull(row: dict[str, Any]) -> Any:
     current = settings.load()
     pointer = reference.checked(row, current)
     if pointer.codec == files.CODEC:
-        return files.File.stored(current, pointer)
+        return File.stored(current, pointer)
+
+    def find_file(fields: dict[str, Any]) -> File:
+        return File.stored(current, reference.beside(pointer, fields))
+
     try:
-        value = codecs.decode(pointer.codec, store.get(current, pointer))
+        body = store.get(current, pointer)
+        if pointer.compression:
+            body = codecs.decompress(pointer.compression, body, pointer.raw_size or 0)
+        value = _decode(pointer.codec, body, find_file)
     except FormatError as error:
-        raise FormatError(f"Cannot pull {pointer.owner}, {pointer.address}: {error}") from error
+        raise FormatError(f"Cannot pull {pointer.owner}, {pointer.address}: {error}") from error.__cause__
     log.info("Pulled %s in %.0f ms", pointer, (time.perf_counter() - start) * 1000)
     return value
+
+
+def _decode(codec: str, body: bytes, find_file: Callable[[dict[str, Any]], File]) -> Any:
+    if codec != codecs.PICKLE:
+        return codecs.decode(codec, body, find_file)
+    if not conf.getboolean("core", "enable_xcom_pickling"):
+        raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
+    return codecs.unpickled(body)
 
 
 def _metadata(owner: Owner, encoded: codecs.Encoded) -> dict[str, str]:
@@ -159,6 +210,7 @@ def _metadata(owner: Owner, encoded: codecs.Encoded) -> dict[str, str]:
         "map-index": owner.map_index,
         "key": owner.key,
         "file-name": encoded.name or "",
+        "compression": encoded.compression or "",
     }
     ascii_words = {name: quote(str(word), safe=" /:+@,")[:MAX_METADATA_VALUE] for name, word in words.items()}
     return {name: word for name, word in ascii_words.items() if word}

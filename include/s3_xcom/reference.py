@@ -58,6 +58,8 @@ class Reference:
     :param type: name of the value's type, for people
     :param shape: rows and columns, or the length; for people
     :param name: of the file, if it is one
+    :param compression: of the object; None: not compressed
+    :param raw_size: of the object before compression, in bytes
     """
 
     bucket: str
@@ -68,6 +70,8 @@ class Reference:
     type: str
     shape: list[int] = field(default_factory=list)
     name: str | None = None
+    compression: str | None = None
+    raw_size: int | None = None
 
     @property
     def address(self) -> str:
@@ -101,11 +105,11 @@ def read(fields: dict[str, Any]) -> Reference:
     try:
         reference = Reference(**{name: fields[name] for name in names})
         texts = (reference.bucket, reference.key, reference.codec, reference.etag, reference.type)
-        numbers = (reference.size, *reference.shape)
+        numbers = (reference.size, *reference.shape, reference.raw_size or 0)
         valid = (
             version == VERSION
             and all(type(text) is str for text in texts)
-            and type(reference.name) in (str, type(None))
+            and {type(reference.name), type(reference.compression)} <= {str, type(None)}
             and all(type(number) is int and number >= 0 for number in numbers)
         )
     except (KeyError, TypeError):
@@ -135,19 +139,36 @@ def checked(fields: dict[str, Any], settings: Settings) -> Reference:
     return reference
 
 
-def make_key(settings: Settings, owner: Owner, suffix: str) -> str:
-    """A new, unique key for an XCom.
+def beside(main: Reference, fields: Any) -> Reference:
+    """The reference to a file within a value, stored beside the value's own object.
 
-    :param suffix: with its dot, such as ``.parquet``
+    :param fields: what the object says of the file: ``suffix``, ``etag``, ``size`` and ``name``
+    :raises BadReferenceError: if it would lead elsewhere
     """
-    name = encode_segment(owner.key, MAX_NAME_BYTES)
-    return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(
-        (
-            f"task_id={encode_segment(owner.task_id)}",
-            f"map_index={owner.map_index}",
-            f"{name}-{uuid.uuid4().hex}{suffix}",
-        )
+    try:
+        suffix, etag, size, name = (fields[key] for key in ("suffix", "etag", "size", "name"))
+        valid = re.fullmatch(r"\.\d+\.[a-z0-9]{1,10}", suffix) and type(size) is int and size >= 0
+        valid = valid and type(etag) is str and type(name) is str
+    except (KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise BadReferenceError(f"{main.address} ({main.owner}) holds a file that no push writes.")
+    return Reference(main.bucket, stem_of(main.key) + suffix, "file", size, etag, "File", [], name)
+
+
+def make_stem(settings: Settings, owner: Owner) -> str:
+    """A new, unique key for an XCom, to which the object's suffix is still to be added."""
+    parts = (
+        f"task_id={encode_segment(owner.task_id)}",
+        f"map_index={owner.map_index}",
+        f"{encode_segment(owner.key, MAX_NAME_BYTES)}-{uuid.uuid4().hex}",
     )
+    return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
+
+
+def stem_of(key: str) -> str:
+    """The key without its suffix: what all objects of one push have in common."""
+    return key[: len(key) - len(_KEY.search(key)["suffix"])]
 
 
 def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:

@@ -33,6 +33,7 @@ def put(
     *,
     owner: Owner,
     content_type: str,
+    content_encoding: str | None = None,
     metadata: dict[str, str],
 ) -> str:
     """Store one object.
@@ -46,6 +47,8 @@ def put(
     :raises StorageError: if S3 does not take it; nothing is stored then
     """
     about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    if content_encoding is not None:
+        about["ContentEncoding"] = content_encoding
     with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
         if size <= SINGLE_PUT_BYTES:
             body = bytes(body) if isinstance(body, memoryview) else body

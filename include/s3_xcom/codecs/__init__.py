@@ -5,42 +5,43 @@ What is imported counts, in a process per task: pandas and pyarrow only when a v
 
 from __future__ import annotations
 
-import sys
+import dataclasses
+import json
+import pickle
+from collections.abc import Callable, Sized
 from typing import Any
 
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import archives, compression, packages, tagged
+from include.s3_xcom.codecs.compression import decompress
 from include.s3_xcom.codecs.encoded import Encoded
-from include.s3_xcom.errors import FormatError
-
-JSON = "application/json"
+from include.s3_xcom.codecs.tags import tag, type_name
+from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
 
 SMALL_BYTES = 1024
 """The longest scalar, as JSON, that stays in the metadata database."""
 
-__all__ = ["Encoded", "decode", "encode", "encode_small"]
+PICKLE = "pickle"
 
+BYTES = "application/octet-stream"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+ZIP = "application/zip"
 
-def encode(value: Any) -> Encoded:
-    """The bytes to store for a value, in the most readable format that holds it exactly.
+_COMPRESSED = {"bytes", "json", "npy", "tagged", "text"}
+"""The others are dense already, or have a compression of their own."""
 
-    :raises UnsupportedValueError: if no format does
-    """
-    if _is_frame(value):
-        from include.s3_xcom.codecs import frames
-
-        return frames.encode(value)
-    kind = type(value)
-    if kind is bytes:
-        return Encoded("bytes", value, len(value), ".bin", "application/octet-stream", "bytes", [len(value)])
-    body = None
-    if kind is str and (body := _utf8(value)) is not None:
-        return Encoded("text", body, len(body), ".txt", "text/plain; charset=utf-8", "str", [len(value)])
-    if kind in (dict, list):
-        body = tagged.dumps_plain(value)
-    codec = "json" if body is not None else "tagged"
-    body = body if body is not None else tagged.dumps(value)
-    shape = [len(value)] if hasattr(value, "__len__") else []
-    return Encoded(codec, body, len(body), ".json", JSON, kind.__name__, shape)
+__all__ = [
+    "PICKLE",
+    "Encoded",
+    "compressed",
+    "decode",
+    "decompress",
+    "encode",
+    "encode_small",
+    "inline",
+    "pickled",
+    "unpickled",
+]
 
 
 def encode_small(value: Any) -> bytes | None:
@@ -54,29 +55,118 @@ def encode_small(value: Any) -> bytes | None:
     return text if len(text) <= SMALL_BYTES else None
 
 
-def decode(codec: str, body: bytes) -> Any:
+def inline(encoded: Encoded) -> bytes | None:
+    """JSON for the metadata database of what was encoded; None if it is in a binary format."""
+    if encoded.codec in ("json", "tagged"):
+        return b'{"__s3_xcom__":"value","value":%b}' % bytes(encoded.body)
+    if encoded.codec == "text":
+        return json.dumps(bytes(encoded.body).decode()).encode()
+    return tagged.dumps(bytes(encoded.body)) if encoded.codec == "bytes" else None
+
+
+def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = None) -> Encoded:
+    """The bytes to store for a value, in the most readable format that holds it exactly.
+
+    :param upload: called for each File within the value, with its number; returns what will find it again
+    :raises UnsupportedValueError: if no format holds the value
+    """
+    blob = packages.find_blob(value)
+    if blob is not None:
+        codec = packages.CODECS[blob.codec]
+        name = type_name(type(value)).split(".")
+        words = (codec.suffix, codec.content_type, f"{name[0]}.{name[-1]}", blob.shape)
+        return Encoded(blob.codec, blob.data, len(blob.data), *words)
+    kind = type(value)
+    if kind is bytes:
+        return Encoded("bytes", value, len(value), ".bin", BYTES, "bytes", [len(value)])
+    if kind is str and (body := _utf8(value)) is not None:
+        return Encoded("text", body, len(body), ".txt", TEXT, "str", [len(value)])
+    shape = [len(value)] if isinstance(value, Sized) else []
+    if kind in (dict, list) and (body := tagged.dumps_plain(value)) is not None:
+        return Encoded("json", body, len(body), ".json", JSON, kind.__name__, shape)
+    return _encode_tagged(value, upload, shape)
+
+
+def _encode_tagged(
+    value: Any, upload: Callable[[Any, int], dict[str, Any]] | None, shape: list[int]
+) -> Encoded:
+    archive = archives.Archive()
+    files: list[tuple[Any, dict[str, Any]]] = []
+
+    def add_file(file: Any) -> dict[str, Any]:
+        files.append((file, tag("file", {})))
+        return files[-1][1]
+
+    tree = tagged.to_json(value, tagged.Parts(archive.add, add_file))
+    # Only now, when the whole value has proved to be one that can be pushed.
+    for number, (file, tagged_file) in enumerate(files):
+        if upload is None:
+            raise UnsupportedValueError("a File can only be pushed to S3")
+        tagged_file["value"] = upload(file, number)
+    text = tagged.to_text(tree)
+    name = type_name(type(value)).rpartition(".")[2]
+    if archive.count == 0:
+        return Encoded("tagged", text, len(text), ".json", JSON, name, shape)
+    body = archive.finish(text)
+    return Encoded("zip", body, len(body), ".zip", ZIP, name, shape)
+
+
+def pickled(value: Any) -> Encoded:
+    """A value as a pickle, the last resort where Airflow's configuration allows it.
+
+    :raises UnsupportedValueError: if it cannot be pickled
+    """
+    try:
+        body = pickle.dumps(value)
+    except Exception as error:
+        raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
+    return Encoded(PICKLE, body, len(body), ".pkl", BYTES, type_name(type(value)))
+
+
+def unpickled(body: bytes) -> Any:
+    """The value that :func:`pickled` got. Runs whatever the bytes say: the caller must have asked Airflow.
+
+    :raises FormatError: if it cannot be unpickled
+    """
+    try:
+        return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
+    except Exception as error:
+        raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error
+
+
+def compressed(encoded: Encoded, name: str) -> Encoded:
+    """The same, compressed; as it is if the codec or the compression says so.
+
+    :param name: ``none``, ``gzip`` or ``zstd``
+    """
+    if name == "none" or encoded.codec not in _COMPRESSED:
+        return encoded
+    body = compression.compress(name, encoded.body)
+    suffix = encoded.suffix + compression.SUFFIXES[name]
+    return dataclasses.replace(
+        encoded, body=body, size=len(body), suffix=suffix, compression=name, raw_size=encoded.size
+    )
+
+
+def decode(codec: str, body: bytes, find_file: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """The value that :func:`encode` got.
 
-    :raises FormatError: if the bytes are nothing it writes
+    :param find_file: makes a File of what ``upload`` returned for it
+    :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
-    if codec == "parquet":
-        from include.s3_xcom.codecs import frames
-
-        return frames.decode(body)
-    if codec not in _DECODERS:
-        raise FormatError(
-            f"It was stored by the codec {codec!r:.40}, which this version does not know. Was it pushed "
-            "by a newer one? Update include/ on this machine."
-        )
     try:
-        return _DECODERS[codec](body)
-    except UnicodeDecodeError:
-        raise FormatError("The stored text is no UTF-8.") from None
-
-
-def _is_frame(value: Any) -> bool:
-    pandas = sys.modules.get("pandas")  # a value of its type has imported it
-    return pandas is not None and type(value) in (pandas.DataFrame, pandas.Series)
+        if codec in _DECODERS:
+            return _DECODERS[codec](body)
+        if codec == "tagged":
+            return tagged.loads(body, {}, find_file)
+        if codec == "zip":
+            return tagged.loads(*archives.read(body), find_file)
+        return packages.decode_blob(codec, body)
+    except XComError:
+        raise
+    except Exception as error:
+        # What lies in a bucket can be wrong in any way; its content must not get into the message.
+        raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
 
 
 def _utf8(text: str) -> bytes | None:
@@ -86,9 +176,8 @@ def _utf8(text: str) -> bytes | None:
         return None
 
 
-_DECODERS = {
+_DECODERS: dict[str, Callable[[bytes], Any]] = {
     "bytes": bytes,
     "json": tagged.loads_plain,
-    "tagged": tagged.loads,
     "text": bytes.decode,
 }

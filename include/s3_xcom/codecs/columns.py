@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.s3_xcom.codecs import objects, timezones
-from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.errors import UnsupportedValueError
 
 Spec = dict[str, Any]
 Values = Any  # numpy.ndarray or pandas.api.extensions.ExtensionArray
@@ -51,14 +51,8 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
 
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
-    """The values that :func:`encode` got.
-
-    :raises FormatError: if the specification does not fit the array
-    """
-    try:
-        return _DECODERS[spec["kind"]](array, spec)
-    except (AttributeError, LookupError, TypeError, ValueError, pa.ArrowException) as error:
-        raise FormatError(f"A stored column cannot be read ({type(error).__name__}).") from error
+    """The values that :func:`encode` got."""
+    return _DECODERS[spec["kind"]](array, spec)
 
 
 def to_text(array: pa.Array) -> str:

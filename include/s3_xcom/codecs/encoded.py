@@ -17,6 +17,8 @@ class Encoded:
     :param type: name of the value's type, for people
     :param shape: rows and columns, or the length; for people
     :param name: of the file, if it is one
+    :param compression: of the body; None: not compressed
+    :param raw_size: of the body before compression, in bytes
     """
 
     codec: str
@@ -27,6 +29,8 @@ class Encoded:
     type: str
     shape: list[int] = field(default_factory=list)
     name: str | None = None
+    compression: str | None = None
+    raw_size: int | None = None
 
     def __enter__(self) -> Encoded:
         return self

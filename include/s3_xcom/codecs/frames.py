@@ -14,43 +14,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.s3_xcom.codecs import columns, tagged
-from include.s3_xcom.codecs.encoded import Encoded
-from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
-CONTENT_TYPE = "application/vnd.apache.parquet"
-"""https://www.iana.org/assignments/media-types/application/vnd.apache.parquet"""
 
 
-def encode(value: pd.DataFrame | pd.Series) -> Encoded:
-    """A frame as the bytes of a Parquet file.
+def encode(value: Any) -> memoryview:
+    """A DataFrame, Series, Index or pandas array as the bytes of a Parquet file.
 
     :raises UnsupportedValueError: if it would come back changed
     """
-    table = to_table(value)
     sink = pa.BufferOutputStream()
     # 2.6 is the first version of the format that keeps nanoseconds.
-    pq.write_table(table, sink, version="2.6")
-    body = memoryview(sink.getvalue())
-    name = f"pandas.{type(value).__name__}"
-    return Encoded("parquet", body, len(body), ".parquet", CONTENT_TYPE, name, list(value.shape))
+    pq.write_table(to_table(value), sink, version="2.6")
+    return memoryview(sink.getvalue())
 
 
-def decode(body: bytes) -> pd.DataFrame | pd.Series:
-    """The frame that :func:`encode` got.
+def decode(body: bytes | memoryview) -> Any:
+    """What :func:`encode` got.
 
     :raises FormatError: if the bytes are nothing it writes
     """
-    try:
-        table = pq.read_table(pa.BufferReader(body))
-    except pa.ArrowException as error:
-        raise FormatError(f"The stored Parquet cannot be read ({type(error).__name__}).") from error
-    return from_table(table)
+    return from_table(pq.read_table(pa.BufferReader(body)))
 
 
-def to_table(value: pd.DataFrame | pd.Series) -> pa.Table:
-    """A frame as an Arrow table that holds all of it."""
-    frame = value.to_frame("values" if value.name is None else value.name) if _is_series(value) else value
+def to_table(value: Any) -> pa.Table:
+    """A frame, Series, Index or array as an Arrow table that holds all of it."""
+    kind, frame = _as_frame(value)
     arrays, specs = [], []
     for i in range(frame.shape[1]):
         try:
@@ -62,14 +52,14 @@ def to_table(value: pd.DataFrame | pd.Series) -> pa.Table:
     index_arrays, index = _encode_index(frame.index)
     names = _unique_names([*frame.columns, *_index_names(frame.index)[: len(index_arrays)]])
     meta = {
-        "type": type(value).__name__,
+        "type": kind,
         "columns": specs,
         "index": index,
         "labels": _encode_labels(frame.columns),
-        "attrs": tagged.to_json(value.attrs),
-        "duplicate_labels": value.flags.allows_duplicate_labels,
+        "attrs": tagged.to_json(getattr(value, "attrs", {})),
+        "duplicate_labels": frame.flags.allows_duplicate_labels,
     }
-    if _is_series(value):
+    if kind == "Series":
         meta["name"] = tagged.to_json(value.name)
     metadata = {METADATA_KEY: json.dumps(meta).encode(), **_pandas_metadata(frame, names)}
     schema = pa.schema(
@@ -78,35 +68,43 @@ def to_table(value: pd.DataFrame | pd.Series) -> pa.Table:
     return pa.Table.from_arrays([*arrays, *index_arrays], schema=schema)
 
 
-def from_table(table: pa.Table) -> pd.DataFrame | pd.Series:
-    """The frame that :func:`to_table` got.
+def from_table(table: pa.Table) -> Any:
+    """What :func:`to_table` got.
 
     :raises FormatError: if the table is none of its
     """
     meta = tagged.loads((table.schema.metadata or {}).get(METADATA_KEY, b"null"))
-    try:
-        specs = meta["columns"]
-        index = _decode_index(table, len(specs), meta["index"])
-        # As Series of their own dtypes: from arrays of objects, pandas would guess other ones.
-        values = [columns.decode(table.column(i), spec) for i, spec in enumerate(specs)]
-        series = {i: pd.Series(value, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
-        frame = pd.DataFrame(series, copy=False) if series else pd.DataFrame(index=index)
-        frame.index = index
-        frame.columns = _decode_labels(meta["labels"])
-        result = frame
-        if meta["type"] == "Series":
-            result = frame.iloc[:, 0]
-            result.name = meta["name"]
-        result.attrs.update(meta["attrs"])
-        return result if meta["duplicate_labels"] else result.set_flags(allows_duplicate_labels=False)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(
-            f"The stored Parquet is none of this backend's frames ({type(error).__name__})."
-        ) from error
+    specs = meta["columns"]
+    index = _decode_index(table, len(specs), meta["index"])
+    if meta["type"] == "Index":
+        return index
+    # As Series of their own dtypes: from arrays of objects, pandas would guess other ones.
+    arrays = table.columns[: len(specs)]
+    del table  # with the arrays, each of which is freed when it is decoded
+    values = [columns.decode(arrays.pop(0), spec) for spec in specs]
+    if meta["type"] == "array":
+        return values[0]
+    series = {i: pd.Series(value, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
+    frame = pd.DataFrame(series, copy=False) if series else pd.DataFrame(index=index)
+    frame.index = index
+    frame.columns = _decode_labels(meta["labels"])
+    result = frame
+    if meta["type"] == "Series":
+        result = frame.iloc[:, 0]
+        result.name = meta["name"]
+    result.attrs.update(meta["attrs"])
+    return result if meta["duplicate_labels"] else result.set_flags(allows_duplicate_labels=False)
 
 
-def _is_series(value: Any) -> bool:
-    return isinstance(value, pd.Series)
+def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
+    if isinstance(value, pd.DataFrame):
+        return "DataFrame", value
+    if isinstance(value, pd.Index):
+        return "Index", pd.DataFrame(index=value)
+    if isinstance(value, pd.Series):
+        frame = value.to_frame("values" if value.name is None else value.name)
+        return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
+    return "array", pd.Series(value).to_frame("values")
 
 
 def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:

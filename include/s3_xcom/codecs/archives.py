@@ -1,0 +1,60 @@
+"""Values that hold frames, arrays or much binary data: a ZIP archive of ``value.json`` and the parts.
+
+Members are stored, not compressed: the parts are dense already, and a reader allocates no more than it read.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from include.s3_xcom.errors import FormatError
+
+VALUE = "value.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same value makes the same bytes
+
+
+class Archive:
+    """An archive that is being written."""
+
+    def __init__(self) -> None:
+        self._sink = io.BytesIO()
+        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
+        self.count = 0
+
+    def add(self, suffix: str, data: bytes | memoryview) -> str:
+        """Store one part.
+
+        :return: its name
+        """
+        name = f"{self.count}{suffix}"
+        self._zip.writestr(zipfile.ZipInfo(name, EPOCH), data)
+        self.count += 1
+        return name
+
+    def finish(self, text: bytes) -> memoryview:
+        """The bytes of the archive.
+
+        :param text: JSON that refers to the parts by name
+        """
+        self._zip.writestr(zipfile.ZipInfo(VALUE, EPOCH), text)
+        self._zip.close()
+        return self._sink.getbuffer()
+
+
+def read(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The JSON and the parts of an archive.
+
+    :raises FormatError: if a member is compressed, or the members together are longer than the archive
+    """
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        members = archive.infolist()
+        stored = all(
+            m.compress_type == zipfile.ZIP_STORED and m.file_size == m.compress_size for m in members
+        )
+        if not stored or sum(m.file_size for m in members) > len(body):
+            raise FormatError(
+                "The stored archive is compressed, or its members overlap; no push writes that."
+            )
+        parts = {member.filename: archive.read(member) for member in members}
+    return parts.pop(VALUE), parts

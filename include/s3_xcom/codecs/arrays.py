@@ -1,0 +1,93 @@
+"""numpy's arrays and scalars, in the .npy format.
+
+https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. Arrays of Python objects, which that
+format would pickle, are tagged JSON.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+CONTENT_TYPE = "application/x-npy"
+MAX_HEADER_BYTES = 10_000  # numpy itself reads no longer ones
+
+
+def encode(value: np.ndarray) -> bytes:
+    """An array as the bytes of an .npy file.
+
+    :raises UnsupportedValueError: if its dtype would come back changed
+    """
+    dtype = value.dtype
+    if dtype.hasobject or npy.descr_to_dtype(npy.dtype_to_descr(dtype)) != dtype:
+        raise UnsupportedValueError(f"its dtype {dtype} cannot be kept. Convert it with astype() first")
+    sink = io.BytesIO()
+    npy.write_array(sink, value, allow_pickle=False)
+    if sink.tell() - value.nbytes > MAX_HEADER_BYTES:
+        raise UnsupportedValueError("its dtype has too many fields. Return a dict of arrays")
+    return sink.getvalue()
+
+
+def decode(body: bytes | memoryview) -> np.ndarray:
+    """The array that :func:`encode` got.
+
+    :raises FormatError: if the bytes are no such file
+    """
+    stream = io.BytesIO(body)
+    version = npy.read_magic(stream)
+    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+    if read_header is None:
+        raise FormatError(f"The stored array is of .npy version {version}, which is not known.")
+    shape, fortran_order, dtype = read_header(stream)
+    if dtype.hasobject or any(length < 0 for length in shape):
+        raise FormatError("The stored array has a header that no push writes.")
+    # Before anything is allocated: what the header promises must be there.
+    size = math.prod(shape) * dtype.itemsize
+    start = stream.tell()
+    if size != len(body) - start:
+        raise FormatError("The stored array is shorter or longer than its header says.")
+    if size == 0:
+        return np.zeros(shape, dtype, order="F" if fortran_order else "C")
+    flat = np.frombuffer(body, dtype, offset=start).copy()
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def encode_scalar(value: np.generic) -> bytes:
+    """A scalar as the .npy file of an array without dimensions. Errors as of :func:`encode`."""
+    array = np.empty((), value.dtype)
+    array[()] = value
+    if type(array[()]) is not type(value) or not _same(array[()], value):
+        raise UnsupportedValueError("numpy does not keep it in an array. Return value.item()")
+    return encode(array)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one.tobytes() == other.tobytes() if one.dtype.kind in "V" else bool(one == other or other != other)
+
+
+def decode_scalar(body: bytes | memoryview) -> np.generic:
+    """The scalar that :func:`encode_scalar` got. Errors as of :func:`decode`."""
+    array = decode(body)
+    if array.shape:
+        raise FormatError("The stored scalar is an array.")
+    return array[()]
+
+
+def objects(value: np.ndarray) -> tuple[list[Any], list[int], str]:
+    """An array of Python objects as its items, shape and order."""
+    order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+    return list(value.ravel(order)), list(value.shape), order
+
+
+def from_objects(items: list[Any], shape: list[int], order: str) -> np.ndarray:
+    """The array that :func:`objects` got."""
+    flat = np.empty(len(items), dtype=object)
+    for position, item in enumerate(items):  # a slice assignment would unpack what is nested
+        flat[position] = item
+    return flat.reshape(tuple(shape), order=order)

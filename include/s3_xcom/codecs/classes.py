@@ -1,0 +1,214 @@
+"""Tags for people's own classes: Enum, namedtuple, dataclass, attrs, and Airflow's serialize()/deserialize().
+
+A class is rebuilt only if ``[core] allowed_deserialization_classes`` admits it, by Airflow 2.5's rule: one of
+the regular expressions there matches the start of its full name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.codecs.tags import as_list, as_str, tag, type_name, unsupported
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+if TYPE_CHECKING:
+    from include.s3_xcom.codecs.tagged import Encoder
+
+
+def is_scalar(value: Any) -> bool:
+    return isinstance(value, enum.Enum)
+
+
+def encode(encoder: Encoder, value: Any) -> Any:
+    """An object of a class, by what it is rebuilt from.
+
+    :raises UnsupportedValueError: if its class has no way to be rebuilt, or is not admitted
+    """
+    kind = type(value)
+    if kind.__module__ == "include.s3_xcom.files":
+        return encoder.file(value)
+    tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
+    if tagger is None or isinstance(value, type):
+        raise unsupported(value)
+    name = type_name(kind)
+    _check_importable(kind, name)
+    if not is_admitted(name):
+        raise UnsupportedValueError(
+            f"the class {name} is not admitted by [core] allowed_deserialization_classes, so it could not be "
+            "pulled. Add it there, on all machines"
+        )
+    return tagger(encoder, value, name)
+
+
+def is_admitted(name: str) -> bool:
+    """Whether Airflow's configuration lets a class be rebuilt.
+
+    :param name: its full name, such as ``package.module.Class``
+    """
+    from airflow.configuration import conf
+
+    patterns = conf.get("core", "allowed_deserialization_classes", fallback="").split()
+    return any(re.match(pattern, name) for pattern in patterns)
+
+
+def _check_importable(kind: type, name: str) -> None:
+    try:
+        found = _find(kind.__module__, kind.__qualname__)
+    except (AttributeError, ImportError):
+        found = None
+    if found is not kind:
+        raise UnsupportedValueError(
+            f"the class {name} cannot be imported by its name. Define it at the top of a module"
+        )
+
+
+def _find(module: str, qualname: str) -> Any:
+    found = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _load(name: list) -> type:
+    """The class of a stored object. Nothing is imported before the class is admitted."""
+    module, qualname = map(as_str, as_list(name))
+    full_name = f"{module}.{qualname}"
+    if not is_admitted(full_name):
+        raise FormatError(
+            f"the class {full_name} is not admitted by [core] allowed_deserialization_classes. Add it "
+            "there if you trust it"
+        )
+    try:
+        found = _find(module, qualname)
+    except (AttributeError, ImportError):
+        found = None
+    if not isinstance(found, type):
+        raise FormatError(f"the class {full_name} cannot be imported on this machine")
+    return found
+
+
+def _tag(name: str, value: Any, kind: type, **fields: Any) -> Any:
+    return tag(name, value, **{"class": [kind.__module__, kind.__qualname__]}, **fields)
+
+
+def _tag_enum(encoder: Encoder, value: enum.Enum, name: str) -> Any:
+    kind = type(value)
+    if kind.__members__.get(value.name) is value:
+        return _tag("enum", value.name, kind)
+    return _tag("flag", encoder.encode(value.value), kind)  # several members of a Flag
+
+
+def _tag_named_tuple(encoder: Encoder, value: Any, name: str) -> Any:
+    kind = type(value)
+    if kind._make(value) != value or getattr(value, "__dict__", None):
+        raise UnsupportedValueError(f"a {name} cannot be rebuilt from its fields. Return a plain tuple")
+    return _tag("namedtuple", encoder.items(value, value), kind)
+
+
+def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
+    data, *_ = encoder.items(value, [value.serialize()])
+    return _tag("serialized", data, type(value), version=getattr(type(value), "version", 0))
+
+
+def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
+    """A dataclass or attrs object: its fields, if a new object made of them is the same."""
+    fields = {field.name: getattr(value, field.name) for field in _fields(type(value))}
+    try:
+        rebuilt = _rebuild(type(value), fields)
+        same = all(_is_same(getattr(rebuilt, name), field) for name, field in fields.items())
+    except Exception:
+        same = False
+    extra = set(getattr(value, "__dict__", ())) - set(fields)
+    if not same or extra:
+        raise UnsupportedValueError(
+            f"a {name} is not the same when made again from its fields. Give it serialize() and deserialize()"
+        )
+    return _tag("fields", dict(zip(fields, encoder.fields(value, fields))), type(value))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return one is other or (type(one) is type(other) and bool(one == other))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Field:
+    name: str
+    argument: str | None  # of the class; None: not one
+
+
+def _fields(kind: type) -> list[_Field]:
+    if dataclasses.is_dataclass(kind):
+        return [_Field(field.name, field.name if field.init else None) for field in dataclasses.fields(kind)]
+    # attrs names the argument of a private attribute without its underscores.
+    return [
+        _Field(field.name, (getattr(field, "alias", None) or field.name.lstrip("_")) if field.init else None)
+        for field in kind.__attrs_attrs__
+    ]
+
+
+def _rebuild(kind: type, values: Mapping[str, Any]) -> Any:
+    fields = _fields(kind)
+    if {field.name for field in fields} != set(values):
+        raise FormatError(f"the class {type_name(kind)} has other fields than when it was pushed")
+    made = kind(**{field.argument: values[field.name] for field in fields if field.argument})
+    for field in fields:
+        if field.argument is None:
+            object.__setattr__(made, field.name, values[field.name])
+    return made
+
+
+_TAGGERS: list[tuple[Callable[[Any], bool], Callable[[Any, Any, str], Any]]] = [
+    (lambda value: isinstance(value, enum.Enum), _tag_enum),
+    (lambda value: hasattr(value, "serialize") and hasattr(type(value), "deserialize"), _tag_serializable),
+    (
+        lambda value: dataclasses.is_dataclass(value) or hasattr(type(value), "__attrs_attrs__"),
+        _tag_fields,
+    ),
+    (lambda value: isinstance(value, tuple) and hasattr(value, "_fields"), _tag_named_tuple),
+]
+
+
+def _decode_enum(value: str, **fields: Any) -> Any:
+    kind = _load(fields["class"])
+    if not issubclass(kind, enum.Enum):
+        raise TypeError
+    return kind[as_str(value)]
+
+
+def _decode_flag(value: Any, **fields: Any) -> Any:
+    kind = _load(fields["class"])
+    if not issubclass(kind, enum.Enum):
+        raise TypeError
+    return kind(value)
+
+
+def _decode_named_tuple(value: list, **fields: Any) -> Any:
+    kind = _load(fields["class"])
+    if not issubclass(kind, tuple):
+        raise TypeError
+    return kind._make(as_list(value))
+
+
+def _decode_serialized(value: Any, version: int, **fields: Any) -> Any:
+    return _load(fields["class"]).deserialize(value, version)
+
+
+def _decode_fields(value: dict, **fields: Any) -> Any:
+    kind = _load(fields["class"])
+    if not (dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")):
+        raise TypeError
+    return _rebuild(kind, value)
+
+
+DECODERS: dict[str, Callable[..., Any]] = {
+    "enum": _decode_enum,
+    "fields": _decode_fields,
+    "flag": _decode_flag,
+    "namedtuple": _decode_named_tuple,
+    "serialized": _decode_serialized,
+}

@@ -1,0 +1,100 @@
+"""pyarrow's Table, and polars' DataFrame and Series.
+
+A Table is Parquet where Parquet keeps its schema, and an Arrow IPC file otherwise; polars' frames are always
+the latter. https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+if TYPE_CHECKING:
+    import polars
+
+CONTENT_TYPE = "application/vnd.apache.arrow.file"
+"""https://www.iana.org/assignments/media-types/application/vnd.apache.arrow.file"""
+
+
+def encode_parquet(table: pa.Table) -> memoryview | None:
+    """A table as a Parquet file, or None if that would not keep it."""
+    if (
+        not all(map(_is_kept_by_parquet, table.schema.types))
+        or len(set(table.column_names)) < table.num_columns
+    ):
+        return None
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, version="2.6")
+    body = sink.getvalue()
+    same = pq.read_schema(pa.BufferReader(body)).equals(table.schema, check_metadata=True)
+    return memoryview(body) if same and table.num_columns else None
+
+
+def _is_kept_by_parquet(kind: pa.DataType) -> bool:
+    types = pa.types
+    plain = (types.is_integer, types.is_boolean, types.is_string, types.is_binary, types.is_date32)
+    return (
+        any(check(kind) for check in plain)
+        or types.is_float32(kind)
+        or types.is_float64(kind)
+        or (types.is_timestamp(kind) and kind.unit != "s")
+    )
+
+
+def decode_parquet(body: bytes | memoryview) -> pa.Table:
+    """The table that :func:`encode_parquet` got."""
+    return pq.read_table(pa.BufferReader(body))
+
+
+def encode_arrow(table: pa.Table) -> memoryview:
+    """A table as an Arrow IPC file."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return memoryview(sink.getvalue())
+
+
+def decode_arrow(body: bytes | memoryview) -> pa.Table:
+    """The table that :func:`encode_arrow` got."""
+    with pa.ipc.open_file(pa.BufferReader(body)) as reader:
+        table = reader.read_all()
+    table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    return table
+
+
+def encode_polars(value: polars.DataFrame | polars.Series) -> bytes:
+    """A polars frame as an Arrow IPC file.
+
+    :raises UnsupportedValueError: if polars cannot write it
+    """
+    import polars
+
+    frame = value.to_frame() if isinstance(value, polars.Series) else value
+    sink = io.BytesIO()
+    try:
+        frame.write_ipc(sink, compression="uncompressed")
+    except polars.exceptions.PolarsError as error:
+        raise UnsupportedValueError(f"polars cannot write it as Arrow ({type(error).__name__})") from None
+    return sink.getvalue()
+
+
+def decode_polars(body: bytes | memoryview) -> polars.DataFrame:
+    """The frame that :func:`encode_polars` got; a Series is its only column.
+
+    :raises FormatError: if polars is not installed here
+    """
+    try:
+        import polars
+    except ImportError:
+        raise FormatError("It is a polars frame, and polars is not installed on this machine.") from None
+    return polars.read_ipc(io.BytesIO(body), memory_map=False)
+
+
+def decode_polars_series(body: bytes | memoryview) -> Any:
+    """The Series that :func:`encode_polars` got. Errors as of :func:`decode_polars`."""
+    return decode_polars(body).to_series()

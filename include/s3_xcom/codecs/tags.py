@@ -1,0 +1,56 @@
+"""The form of a tagged value: a JSON object with the reserved key."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.reference import RESERVED
+
+
+def tag(name: str, value: Any, **fields: Any) -> dict[str, Any]:
+    return {RESERVED: name, "value": value, **fields}
+
+
+def to_base64(data: bytes | memoryview) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def as_list(value: Any) -> list:
+    """The value itself; a TypeError if it is no list."""
+    if type(value) is not list:
+        raise TypeError
+    return value
+
+
+def as_str(value: Any) -> str:
+    """The value itself; a TypeError if it is no string."""
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def type_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+
+
+def unsupported(value: Any) -> UnsupportedValueError:
+    """The error for a type that has no tag, with what to return instead."""
+    kind = type(value)
+    return UnsupportedValueError(f"a {type_name(kind)} cannot be pushed. {_advice(kind)}")
+
+
+def _advice(kind: type) -> str:
+    if kind.__module__.startswith("pathlib"):
+        return "Return File(path) to hand over the file, or str(path) for its name"
+    for base in (list, tuple, dict, set, frozenset, str, bytes, int, float):
+        if issubclass(kind, base):
+            return f"Return the plain {base.__name__} it is made of"
+    if hasattr(kind, "__next__"):
+        return "Return list(...) of it"
+    return "Return a DataFrame, dict, list or string made of what the next task needs"
