@@ -52,7 +52,12 @@ test-stack: install ## start the Compose stack from nothing, run TestDag over th
 
 ## Maintenance
 
+docs: install ## write docs/types.md from the tests
+	@AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES=".*" $(PYTHON) -W ignore -c \
+	    "from tests import kinds; kinds.PAGE.write_text(kinds.page())"
+
+
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test lint up trigger ps logs down clean test-stack lock
+.PHONY: help install demo local test lint up trigger ps logs down clean test-stack docs lock

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+MAX_STEPS = 12
+"""Of a path into a value, how many are shown."""
+
 
 class XComError(Exception):
     """Anything that keeps an XCom from being pushed or pulled as it is."""
@@ -35,7 +38,8 @@ class UnsupportedValueError(XComError, TypeError):
         return UnsupportedValueError(self.why, (names[self.path[0]], *self.path[1:]))
 
     def __str__(self) -> str:
-        steps = "".join(f"[{step!r:.60}]" for step in self.path)
+        steps = "".join(f"[{step!r:.60}]" for step in self.path[:MAX_STEPS])
+        steps += "..." if len(self.path) > MAX_STEPS else ""
         return f"at value{steps}, {self.why}." if steps else f"{self.why}."
 
 

@@ -6,8 +6,10 @@ format would pickle, are tagged JSON.
 
 from __future__ import annotations
 
+import ast
 import io
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,11 @@ def encode(value: np.ndarray) -> bytes:
     if dtype.hasobject or npy.descr_to_dtype(npy.dtype_to_descr(dtype)) != dtype:
         raise UnsupportedValueError(f"its dtype {dtype} cannot be kept. Convert it with astype() first")
     sink = io.BytesIO()
-    npy.write_array(sink, value, allow_pickle=False)
+    try:
+        npy.write_array(sink, value, version=(1, 0), allow_pickle=False)
+    except ValueError:  # field names beyond Latin-1, which version 3 has
+        sink = io.BytesIO()
+        npy.write_array(sink, value, version=(3, 0), allow_pickle=False)
     if sink.tell() - value.nbytes > MAX_HEADER_BYTES:
         raise UnsupportedValueError("its dtype has too many fields. Return a dict of arrays")
     return sink.getvalue()
@@ -39,23 +45,33 @@ def decode(body: bytes | memoryview) -> np.ndarray:
 
     :raises FormatError: if the bytes are no such file
     """
-    stream = io.BytesIO(body)
-    version = npy.read_magic(stream)
-    read_header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read_header is None:
-        raise FormatError(f"The stored array is of .npy version {version}, which is not known.")
-    shape, fortran_order, dtype = read_header(stream)
-    if dtype.hasobject or any(length < 0 for length in shape):
-        raise FormatError("The stored array has a header that no push writes.")
+    shape, fortran_order, dtype, start = _read_header(body)
     # Before anything is allocated: what the header promises must be there.
     size = math.prod(shape) * dtype.itemsize
-    start = stream.tell()
     if size != len(body) - start:
         raise FormatError("The stored array is shorter or longer than its header says.")
     if size == 0:
         return np.zeros(shape, dtype, order="F" if fortran_order else "C")
     flat = np.frombuffer(body, dtype, offset=start).copy()
     return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, order and dtype of an .npy file, and where its data start.
+
+    numpy's own functions for it read two of the three versions.
+    """
+    version = npy.read_magic(io.BytesIO(body[: npy.MAGIC_LEN]))
+    form, encoding = {(1, 0): ("<H", "latin1"), (2, 0): ("<I", "latin1"), (3, 0): ("<I", "utf-8")}[version]
+    (length,) = struct.unpack_from(form, body, npy.MAGIC_LEN)
+    if length > MAX_HEADER_BYTES:
+        raise FormatError("The stored array has a header that no push writes.")
+    start = npy.MAGIC_LEN + struct.calcsize(form)
+    header = ast.literal_eval(bytes(body[start : start + length]).decode(encoding).strip())
+    shape, dtype = header["shape"], npy.descr_to_dtype(header["descr"])
+    if dtype.hasobject or type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
+        raise FormatError("The stored array has a header that no push writes.")
+    return shape, header["fortran_order"] is True, dtype, start + length
 
 
 def encode_scalar(value: np.generic) -> bytes:

@@ -50,7 +50,7 @@ def to_table(value: Any) -> pa.Table:
         arrays.append(array)
         specs.append(spec)
     index_arrays, index = _encode_index(frame.index)
-    names = _unique_names([*frame.columns, *_index_names(frame.index)[: len(index_arrays)]])
+    names = _unique_names([*frame.columns, *_index_names(frame.index)])
     meta = {
         "type": kind,
         "columns": specs,
@@ -102,36 +102,47 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
     if isinstance(value, pd.Index):
         return "Index", pd.DataFrame(index=value)
     if isinstance(value, pd.Series):
-        frame = value.to_frame("values" if value.name is None else value.name)
+        frame = value.to_frame(value.name if isinstance(value.name, str) else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
     return "array", pd.Series(value).to_frame("values")
 
 
 def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
-    names = [tagged.to_json(name) for name in index.names]
-    if type(index) is pd.RangeIndex:
-        return [], {"kind": "range", "range": [index.start, index.stop, index.step], "names": names}
+    """The arrays of an index, and how it is made of them. A range needs none."""
     levels = [index.get_level_values(i) for i in range(index.nlevels)]
-    try:
-        encoded = [columns.encode(columns.values_of(level)) for level in levels]
-    except UnsupportedValueError as error:
-        raise error.inside("index") from None
-    spec = {"kind": "multi" if isinstance(index, pd.MultiIndex) else "index", "names": names}
+    arrays, specs = [], []
+    for level in levels:
+        if type(level) is pd.RangeIndex:
+            specs.append({"kind": "range", "range": [level.start, level.stop, level.step]})
+            continue
+        try:
+            array, spec = columns.encode(columns.values_of(level))
+        except UnsupportedValueError as error:
+            raise error.inside("index") from None
+        arrays.append(array)
+        specs.append(spec)
+    encoded = {
+        "multi": isinstance(index, pd.MultiIndex),
+        "names": [tagged.to_json(name) for name in index.names],
+        "levels": specs,
+    }
     if getattr(index, "freq", None) is not None and not isinstance(index, pd.PeriodIndex):
-        spec["freq"] = index.freqstr
-    spec["levels"] = [level for _, level in encoded]
-    return [array for array, _ in encoded], spec
+        encoded["freq"] = index.freqstr
+        if pd.tseries.frequencies.to_offset(index.freqstr) != index.freq:
+            raise UnsupportedValueError("its index has a freq without a name. Set index.freq = None first")
+    return arrays, encoded
 
 
 def _decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
-    names = spec["names"]
-    if spec["kind"] == "range":
-        return pd.RangeIndex(*spec["range"], name=names[0])
-    levels = [
-        columns.to_index(columns.decode(table.column(first + i), level))
-        for i, level in enumerate(spec["levels"])
-    ]
-    if spec["kind"] == "multi":
+    """The index whose arrays start at a column of the table."""
+    levels, names = [], spec["names"]
+    for level in spec["levels"]:
+        if level["kind"] == "range":
+            levels.append(pd.RangeIndex(*level["range"]))
+        else:
+            levels.append(columns.to_index(columns.decode(table.column(first), level)))
+            first += 1
+    if spec["multi"]:
         return pd.MultiIndex.from_arrays(levels, names=names)
     index = levels[0].rename(names[0])
     if "freq" in spec:
@@ -153,7 +164,11 @@ def _decode_labels(spec: dict[str, Any]) -> pd.Index:
 
 def _index_names(index: pd.Index) -> list[str]:
     """Names for the index's columns, as pandas gives them in its own Parquet."""
-    return [name if isinstance(name, str) else f"__index_level_{i}__" for i, name in enumerate(index.names)]
+    return [
+        name if isinstance(name, str) else f"__index_level_{i}__"
+        for i, name in enumerate(index.names)
+        if type(index.get_level_values(i)) is not pd.RangeIndex
+    ]
 
 
 def _unique_names(labels: list[Any]) -> list[str]:
@@ -172,7 +187,8 @@ def _unique_names(labels: list[Any]) -> list[str]:
 
 def _pandas_metadata(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
     """What pandas.read_parquet looks for, if pandas itself could write this frame."""
-    if not all(isinstance(label, str) for label in frame.columns):
+    names_of_index = [name for name in frame.index.names if name is not None]
+    if not all(isinstance(label, str) for label in [*frame.columns, *names_of_index]):
         return {}
     try:
         schema = pa.Schema.from_pandas(frame.iloc[:0])

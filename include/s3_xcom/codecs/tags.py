@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from typing import Any
 
 from include.s3_xcom.errors import UnsupportedValueError
@@ -51,6 +52,8 @@ def _advice(kind: type) -> str:
     for base in (list, tuple, dict, set, frozenset, str, bytes, int, float):
         if issubclass(kind, base):
             return f"Return the plain {base.__name__} it is made of"
+    if issubclass(kind, io.IOBase):
+        return "Return File(path) to hand over the file, or what was read from it"
     if hasattr(kind, "__next__"):
         return "Return list(...) of it"
     return "Return a DataFrame, dict, list or string made of what the next task needs"

@@ -1,0 +1,105 @@
+"""Whatever a task returns comes back equal in type and content, or is refused. Never a silent change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from include.s3_xcom import codecs
+from include.s3_xcom.codecs import compression, tagged
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from tests import strategies
+from tests.same import assert_same
+
+# `make test-properties` sets it; `make test` takes a short look.
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
+
+thorough = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+
+
+def check(value) -> None:
+    try:
+        encoded = codecs.encode(value)
+    except UnsupportedValueError as error:
+        event(f"refused: {error.why.split('.')[0]:.60}")
+        return
+    event(f"codec {encoded.codec}")
+    assert_same(codecs.decode(encoded.codec, bytes(encoded.body)), value)
+
+
+@thorough
+@given(strategies.values)
+def test_any_value(value):
+    check(value)
+
+
+@thorough
+@given(strategies.frames())
+def test_any_frame(frame):
+    check(frame)
+
+
+@thorough
+@given(strategies.data)
+def test_any_array_series_or_index(value):
+    check(value)
+
+
+@thorough
+@given(strategies.scalars)
+def test_any_scalar_stays_in_the_database(value):
+    row = codecs.encode_small(value)
+    if row is not None:
+        assert_same(tagged.loads(row), value)
+
+
+@thorough
+@given(st.sampled_from(["gzip", "zstd"]), st.binary(), st.data())
+def test_compressed_data_comes_back_and_altered_data_never_grows(name, data, draw):
+    packed = compression.compress(name, data)
+    assert compression.decompress(name, packed, len(data)) == data
+    position = draw.draw(st.integers(0, len(packed) - 1))
+    altered = bytearray(packed)
+    altered[position] ^= draw.draw(st.integers(1, 255))
+    with contextlib.suppress(FormatError):
+        assert len(compression.decompress(name, bytes(altered), len(data))) == len(data)
+
+
+CODECS = ["json", "tagged", "text", "zip", "npy", "parquet", "table", "arrow"]
+
+
+@thorough
+@given(st.sampled_from(CODECS), st.binary(max_size=200))
+def test_random_bytes_are_decoded_or_refused_as_malformed(codec, body):
+    with contextlib.suppress(FormatError):
+        codecs.decode(codec, body)
+
+
+@thorough
+@given(strategies.values, st.randoms(use_true_random=False))
+def test_altered_objects_are_decoded_or_refused_as_malformed(value, rng: random.Random):
+    try:
+        encoded = codecs.encode(value)
+    except UnsupportedValueError:
+        return
+    body = bytearray(encoded.body)
+    for _ in range(rng.randint(1, 4)):
+        if body:
+            position = rng.randrange(len(body))
+            body[position : position + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 3))
+    with contextlib.suppress(FormatError):
+        codecs.decode(encoded.codec, bytes(body))
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_a_compression_bomb_is_refused_before_it_unfolds(name):
+    bomb = compression.compress(name, bytes(50_000_000))
+    with pytest.raises(FormatError):
+        compression.decompress(name, bomb, 1000)
