@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 PORT ?= 8080
+EXAMPLES ?= 20000
 DAG ?= TestDag
 CONF ?= {}
 
@@ -22,6 +23,12 @@ local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080
 
 test: install ## unit and integration tests, on a private Postgres and LocalStack
 	@$(PYTHON) -m pytest tests/unit tests/integration
+
+test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=20000)
+	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py
+
+bench: install ## measure against the floor and the peers; writes docs/benchmarks.md
+	@$(PYTHON) -m tests.benchmarks
 
 lint: install ## ruff, for errors and for layout
 	@$(PYTHON) -m ruff check .
@@ -60,4 +67,4 @@ docs: install ## write docs/types.md from the tests
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test lint up trigger ps logs down clean test-stack docs lock
+.PHONY: help install demo local test test-properties bench lint up trigger ps logs down clean test-stack docs lock

@@ -297,8 +297,8 @@ def page() -> str:
         "",
         "## What does not count as content",
         "",
-        "Which bit pattern a NaN of a float column has; which chunks an Arrow table consists of; unused levels",
-        "of a MultiIndex; whether two equal parts of a value are the same object.",
+        "Which bit pattern a NaN of a float column has; which chunks an Arrow table consists of; unused",
+        "levels of a MultiIndex; whether two equal parts of a value are the same object.",
         "",
     ]
     return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""Measure one backend in one environment. Prints one line of JSON.
+
+Needs nothing but the standard library, Airflow and pandas, so that it also runs where the peers live.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+OWNER = {"key": "return_value", "dag_id": "bench", "task_id": "task", "run_id": "run", "map_index": -1}
+ROWS = 1_000_000
+DICTS = 200_000
+
+
+def frame() -> Any:
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "id": rng.integers(0, 2**40, ROWS),
+            "name": rng.integers(0, 100_000, ROWS).astype(str).astype(object),
+            "x": rng.random(ROWS),
+            "n": np.arange(ROWS),
+            "at": pd.date_range("2020-01-01", periods=ROWS, freq="s"),
+            "ok": rng.random(ROWS) < 0.5,
+        }
+    )
+
+
+def dicts() -> list[dict[str, Any]]:
+    return [
+        {"id": i, "name": f"name {i}", "x": i * 0.5, "ok": i % 2 == 0, "note": None} for i in range(DICTS)
+    ]
+
+
+WORKLOADS: dict[str, Callable[[], Any]] = {"frame": frame, "dicts": dicts}
+
+
+def floor(value: Any, s3: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Encode with pyarrow or json and one raw PUT; one raw GET and decode."""
+    if isinstance(value, list):
+        encode, decode = lambda: json.dumps(value).encode(), json.loads
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        def encode() -> bytes:
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.Table.from_pandas(value), sink)
+            return sink.getvalue().to_pybytes()
+
+        def decode(body: bytes) -> Any:
+            return pq.read_table(pa.BufferReader(body)).to_pandas()
+
+    where = {"Bucket": "xcom", "Key": "floor"}
+    return (
+        lambda: s3.put_object(Body=encode(), **where),
+        lambda: decode(s3.get_object(**where)["Body"].read()),
+    )
+
+
+def of_backend(name: str, value: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    module, _, class_name = name.rpartition(".")
+    backend = getattr(importlib.import_module(module), class_name)
+    row: dict[str, Any] = {}
+    accepted = inspect.signature(backend.serialize_value).parameters
+    owner = OWNER if "dag_id" in accepted or "_" in accepted else {}
+
+    def push() -> None:
+        row["value"] = backend.serialize_value(value, **owner)
+
+    return push, lambda: backend.deserialize_value(SimpleNamespace(value=row["value"], **OWNER))
+
+
+def client() -> Any:
+    import boto3
+
+    return boto3.client(
+        "s3", endpoint_url=os.environ["BENCH_ENDPOINT"], region_name="us-east-1",
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+
+
+def timed(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def seconds(name: str, value: Any, rounds: int) -> dict[str, Any]:
+    """Push and pull in turn with the floor, after one round that is not counted."""
+    pairs = {"floor": floor(value, client()), "backend": of_backend(name, value)}
+    counted: dict[str, list[float]] = {f"{who} {what}": [] for who in pairs for what in ("push", "pull")}
+    for round_ in range(rounds + 1):
+        for who, (push, pull) in pairs.items():
+            for what, action in (("push", push), ("pull", pull)):
+                took = timed(action)
+                if round_:
+                    counted[f"{who} {what}"].append(took)
+    ratios = [
+        (bp + bl) / (fp + fl)
+        for fp, fl, bp, bl in zip(
+            counted["floor push"], counted["floor pull"], counted["backend push"], counted["backend pull"]
+        )
+    ]
+    medians = {key: statistics.median(values) for key, values in counted.items()}
+    return {**medians, "ratio": statistics.median(ratios)}
+
+
+def requests(name: str, value: Any) -> dict[str, int]:
+    """S3 requests of one push and one pull, counted by botocore."""
+    from botocore.endpoint import Endpoint
+
+    count = {"n": 0}
+    original = Endpoint._send
+
+    def counting(self: Any, request: Any) -> Any:
+        count["n"] += 1
+        return original(self, request)
+
+    Endpoint._send = counting
+    result = {}
+    for what, action in zip(("push", "pull"), of_backend(name, value)):
+        count["n"] = 0
+        action()
+        result[f"{what} requests"] = count["n"]
+    return result
+
+
+def memory(name: str, value: Any) -> dict[str, int]:
+    """Extra peak memory of one push and one pull in bytes, in a process that has done both before."""
+    push, pull = of_backend(name, value)
+    push()
+    pull()
+    result = {}
+    for what, action in (("push", push), ("pull", pull)):
+        before = resident("VmRSS")
+        with open("/proc/self/clear_refs", "w") as stream:
+            stream.write("5")  # resets the peak: man 5 proc
+        kept = action()
+        result[f"{what} memory"] = resident("VmHWM") - before
+        del kept
+    return result
+
+
+def resident(field: str) -> int:
+    with open("/proc/self/status") as stream:
+        line = next(line for line in stream if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def main() -> None:
+    name, workload, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    value = WORKLOADS[workload]()
+    result: dict[str, Any] = seconds(name, value, rounds)
+    result.update(requests(name, value))
+    result.update(memory(name, value))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
