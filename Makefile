@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 PORT ?= 8080
-EXAMPLES ?= 20000
+EXAMPLES ?= 10000
 DAG ?= TestDag
 CONF ?= {}
 
@@ -24,7 +24,7 @@ local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080
 test: install ## unit and integration tests, on a private Postgres and LocalStack
 	@$(PYTHON) -m pytest tests/unit tests/integration
 
-test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=20000)
+test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
 	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py
 
 bench: install ## measure against the floor and the peers; writes docs/benchmarks.md

@@ -108,7 +108,7 @@ def _generator() -> Iterator[int]:
     yield 1
 
 
-_MOMENTS = pd.to_datetime(["2020-01-01", "2020-01-02 00:00:00.000000001", None])
+_MOMENTS = pd.DatetimeIndex(["2020-01-01T00:00:00.000000000", "2020-01-02T00:00:00.000000001", None])
 
 KINDS: dict[str, dict[str, Callable[[], Any]]] = {
     "Python": {
@@ -174,6 +174,9 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
             }
         ),
         "string dtypes": lambda: pd.DataFrame({"s": pd.array(["a", None], "string[pyarrow]")}),
+        "Arrow dtypes": lambda: pd.DataFrame(
+            {"l": pd.arrays.ArrowExtensionArray(pa.chunked_array([[[1], None]]))}
+        ),
         "Categorical with its order": lambda: pd.DataFrame(
             {"c": pd.Categorical(["x", None], ["y", "x"], ordered=True)}
         ),

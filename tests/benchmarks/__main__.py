@@ -24,6 +24,16 @@ MEASURE = ROOT / "tests/benchmarks/measure.py"
 ROUNDS = 5
 FILE_BYTES = 2 * 1024**3
 
+INTRODUCTION = f"""\
+# Benchmarks
+
+Made by `make bench` on {os.cpu_count()} cores, against LocalStack on the same machine. Seconds are medians of
+{ROUNDS} rounds. The floor is encoding with pyarrow or json, one raw PUT, one raw GET and decoding, in turn with
+the backend and in the same environment; *x floor* is the median of the rounds' ratios, push and pull together.
+Memory is what the peak of the process rose. Requests are counted in botocore; the last backend uses another
+client.
+"""
+
 OURS = "include.s3_xcom_backend.S3XComBackend"
 TITLES = {"frame": "DataFrame, 1,000,000 x 6", "dicts": "list of 200,000 small dicts"}
 
@@ -125,7 +135,7 @@ def _row(title: str, r: dict[str, Any]) -> str:
     cells = [
         title,
         *(f"{r[key]:.2f}" for key in ("backend push", "backend pull", "floor push", "floor pull", "ratio")),
-        f"{r['push requests']} + {r['pull requests']}",
+        f"{r['push requests']} + {r['pull requests']}" if r["push requests"] else "not counted",
         f"{human_size(r['push memory'])}, {human_size(r['pull memory'])}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -186,15 +196,7 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="s3xcom-bench-"))
     try:
         with Stack(print) as stack:
-            lines = [
-                "# Benchmarks",
-                "",
-                f"Made by `make bench` on {os.cpu_count()} cores, against LocalStack on the same machine. Seconds are",
-                f"medians of {ROUNDS} rounds. The floor is encoding with pyarrow or json, one raw PUT, one raw GET and",
-                "decoding, in turn with the backend, in the peer's own environment; *x floor* is the median of the",
-                "rounds' ratios for push and pull together. Memory is what the process's peak rose.",
-                *compare(stack, directory),
-            ]
+            lines = [*INTRODUCTION.splitlines(), *compare(stack, directory)]
             env = environment(stack, directory)
             for measured in (import_time(env, directory), large_file(env, directory)):
                 print(measured, flush=True)

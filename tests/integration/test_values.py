@@ -154,7 +154,7 @@ def test_a_pulled_file_can_be_pushed_again(new_task, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="gone.csv"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
         File(tmp_path / "gone.csv")
 
 

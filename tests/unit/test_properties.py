@@ -19,9 +19,16 @@ from tests.same import assert_same
 # `make test-properties` sets it; `make test` takes a short look.
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
 
-thorough = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    )
+
+
+thorough = examples(EXAMPLES)
+slower = examples(EXAMPLES // 2)
+slowest = examples(EXAMPLES // 4)
 
 
 def check(value) -> None:
@@ -40,13 +47,13 @@ def test_any_value(value):
     check(value)
 
 
-@thorough
+@slowest
 @given(strategies.frames())
 def test_any_frame(frame):
     check(frame)
 
 
-@thorough
+@slower
 @given(strategies.data)
 def test_any_array_series_or_index(value):
     check(value)
@@ -82,7 +89,7 @@ def test_random_bytes_are_decoded_or_refused_as_malformed(codec, body):
         codecs.decode(codec, body)
 
 
-@thorough
+@slower
 @given(strategies.values, st.randoms(use_true_random=False))
 def test_altered_objects_are_decoded_or_refused_as_malformed(value, rng: random.Random):
     try:

@@ -126,7 +126,7 @@ def test_containers_bytes_and_long_scalars_do_not(value):
 
 
 def frame_of_many_types() -> pd.DataFrame:
-    moments = pd.to_datetime(["2020-01-01", "2020-01-02 00:00:00.000000001", None])
+    moments = pd.DatetimeIndex(["2020-01-01T00:00:00.000000000", "2020-01-02T00:00:00.000000001", None])
     utc = dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc)
     frame = pd.DataFrame(
         {

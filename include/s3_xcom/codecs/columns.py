@@ -125,11 +125,12 @@ def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
 def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
     zone = timezones.encode(values.dtype.tz, None)
     array = pa.array(values.tz_convert("UTC").tz_localize(None).to_numpy())
-    return array.cast(pa.timestamp(values.dtype.unit, zone.get("name") or "UTC")), {"zone": zone}
+    unit = values.dtype.unit
+    return array.cast(pa.timestamp(unit, zone.get("name") or "UTC")), {"zone": zone, "unit": unit}
 
 
 def _decode_zoned(array: pa.ChunkedArray, spec: Spec) -> Values:
-    naive = _decode_numpy(array, {"dtype": f"M8[{array.type.unit}]"})
+    naive = _decode_numpy(array, {"dtype": f"M8[{spec['unit']}]"})
     return pd.DatetimeIndex(naive).tz_localize("UTC").tz_convert(timezones.decode(spec["zone"])).array
 
 
@@ -184,11 +185,14 @@ def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 
 def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
-    return values.__arrow_array__(), {}
+    array = values.__arrow_array__()
+    return array, {"type": to_text(pa.array([], array.type))}
 
 
 def _decode_arrow(array: pa.ChunkedArray, spec: Spec) -> Values:
-    return pd.arrays.ArrowExtensionArray(array)
+    # Parquet names the fields of some types anew.
+    kind = from_text(spec["type"]).type
+    return pd.arrays.ArrowExtensionArray(array if str(array.type) == str(kind) else array.cast(kind))
 
 
 _EXTENSIONS = {

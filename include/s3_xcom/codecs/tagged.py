@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,22 +53,26 @@ def _is_plain(value: dict | list, may_hold_reserved: bool) -> bool:
 
     Level by level, so that the loops run in C.
     """
-    level: list[Any] = [value]
+    dicts, lists = ([value], []) if type(value) is dict else ([], [value])
     for _ in range(MAX_DEPTH):
-        dicts = [item for item in level if type(item) is dict]
-        lists = [item for item in level if type(item) is list] if len(dicts) < len(level) else []
         if set(map(type, _chain(dicts))) - {str}:
             return False
         if may_hold_reserved and any(RESERVED in item for item in dicts):
             return False
-        types = set(map(type, _chain(map(dict.values, dicts)))) | set(map(type, _chain(lists)))
+        types = set(map(type, _items(dicts, lists)))
         if types <= _SCALARS:
             return True
         if not types <= _SCALARS | {dict, list}:
             return False
-        items = itertools.chain(_chain(map(dict.values, dicts)), _chain(lists))
-        level = [item for item in items if type(item) in (dict, list)]
+        # Most often a list of dicts only, which needs no sorting out.
+        inner = list(_items(dicts, lists))
+        dicts = inner if types == {dict} else [item for item in inner if type(item) is dict]
+        lists = [] if types == {dict} else [item for item in inner if type(item) is list]
     return False
+
+
+def _items(dicts: list[dict], lists: list[list]) -> Iterator[Any]:
+    return itertools.chain(_chain(map(dict.values, dicts)), _chain(lists))
 
 
 _chain = itertools.chain.from_iterable
