@@ -157,16 +157,18 @@ def _pull(row: dict[str, Any], may_pickle: bool) -> Any:
         body = store.get(current, pointer)
         if pointer.compression:
             body = codecs.decompress(pointer.compression, body, pointer.raw_size or 0)
-        value = _decode(pointer.codec, body, find_file, may_pickle)
+        value = (
+            codecs.decode(pointer.codec, body, find_file, next(iter(pointer.shape), None))
+            if pointer.codec != codecs.PICKLE
+            else _unpickled(body, may_pickle)
+        )
     except FormatError as error:
         raise FormatError(f"Cannot pull {pointer.owner}, {pointer.address}: {error}") from error.__cause__
     log.info("Pulled %s in %.0f ms", pointer, (time.perf_counter() - start) * 1000)
     return value
 
 
-def _decode(codec: str, body: bytes, find_file: Callable[[dict[str, Any]], File], may_pickle: bool) -> Any:
-    if codec != codecs.PICKLE:
-        return codecs.decode(codec, body, find_file)
+def _unpickled(body: bytes, may_pickle: bool) -> Any:
     if not may_pickle:
         raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
     return codecs.unpickled(body)

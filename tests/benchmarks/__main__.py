@@ -27,11 +27,11 @@ FILE_BYTES = 2 * 1024**3
 INTRODUCTION = f"""\
 # Benchmarks
 
-Made by `make bench` on {os.cpu_count()} cores, against LocalStack on the same machine. Seconds are medians of
-{ROUNDS} rounds. The floor is encoding with pyarrow or json, one raw PUT, one raw GET and decoding, in turn with
-the backend and in the same environment; *x floor* is the median of the rounds' ratios, push and pull together.
-Memory is what the peak of the process rose. Requests are counted in botocore; the last backend uses another
-client.
+Made by `make bench` on {os.cpu_count()} cores, against LocalStack on the same machine. Seconds are medians
+of {ROUNDS} rounds. The floor is encoding with pyarrow or json, one raw PUT, one raw GET and decoding, in turn
+with the backend and in the same environment; *x floor* is the median of the rounds' ratios, push and pull
+together. Memory is what the peak of the process rose. Requests are counted in botocore; the last backend
+uses another client.
 """
 
 OURS = "include.s3_xcom_backend.S3XComBackend"
@@ -187,8 +187,8 @@ print(path.stat().st_size, *result)
     size, push, push_mib, pull, pull_mib = map(float, run([sys.executable, "-c", code], env, home).split())
     shutil.rmtree(home)
     return (
-        f"A file of {human_size(size)}: pushed in {push:.1f} s with {push_mib:.0f} MiB of extra memory, pulled "
-        f"as a stream in {pull:.1f} s with {pull_mib:.0f} MiB."
+        f"A file of {human_size(size)}: pushed in {push:.1f} s with {push_mib:.0f} MiB of extra memory, "
+        f"pulled as a stream in {pull:.1f} s with {pull_mib:.0f} MiB."
     )
 
 

@@ -11,6 +11,7 @@ import pathlib
 import uuid
 import zoneinfo
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pendulum
@@ -286,3 +287,31 @@ def test_malformed_parquet_is_a_format_error(body):
 def test_an_unknown_codec_is_a_format_error():
     with pytest.raises(FormatError, match="newer"):
         codecs.decode("pickle", b"")
+
+
+def test_parquet_that_claims_more_rows_than_were_pushed_is_refused_unread():
+    body = bytes(codecs.encode(pd.DataFrame({"a": np.zeros(1_000_000)})).body)
+    assert len(codecs.decode("parquet", body, rows=1_000_000)) == 1_000_000
+    with pytest.raises(FormatError, match="more rows"):
+        codecs.decode("parquet", body, rows=40)
+
+
+def test_frames_are_parquet_that_duckdb_reads(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "n": pd.array([1, None], "Int64"),
+            "place": pd.Categorical(["x", None]),
+            "price": [decimal.Decimal("1.10"), None],
+            "moment": pd.DatetimeIndex(["2020-01-01", None]),
+            "x": [0.5, np.nan],
+        },
+        index=pd.Index(["a", "b"], name="id"),
+    )
+    path = tmp_path / "frame.parquet"
+    path.write_bytes(codecs.encode(frame).body)
+    found = duckdb.sql(f"SELECT id, n, place, price, moment, x FROM '{path}'").fetchall()
+    moment = dt.datetime(2020, 1, 1)
+    assert found == [
+        ("a", 1, "x", decimal.Decimal("1.10"), moment, 0.5),
+        ("b", None, None, None, None, None),
+    ]

@@ -148,10 +148,16 @@ def compressed(encoded: Encoded, name: str) -> Encoded:
     )
 
 
-def decode(codec: str, body: bytes, find_file: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+def decode(
+    codec: str,
+    body: bytes,
+    find_file: Callable[[dict[str, Any]], Any] | None = None,
+    rows: int | None = None,
+) -> Any:
     """The value that :func:`encode` got.
 
     :param find_file: makes a File of what ``upload`` returned for it
+    :param rows: of a frame, how many were pushed
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
     try:
@@ -161,7 +167,7 @@ def decode(codec: str, body: bytes, find_file: Callable[[dict[str, Any]], Any] |
             return tagged.loads(body, {}, find_file)
         if codec == "zip":
             return tagged.loads(*archives.read(body), find_file)
-        return packages.decode_blob(codec, body)
+        return packages.decode_blob(codec, body, rows)
     except XComError:
         raise
     except Exception as error:

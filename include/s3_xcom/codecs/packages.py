@@ -63,9 +63,10 @@ def find_blob(value: Any) -> Blob | None:
     return finder(value) if finder is not None else None
 
 
-def decode_blob(codec: str, body: bytes | memoryview) -> Any:
+def decode_blob(codec: str, body: bytes, rows: int | None = None) -> Any:
     """The value that was found as a :class:`Blob`.
 
+    :param rows: of a frame, how many were pushed
     :raises FormatError: if the codec is not known, or the bytes are nothing it writes
     """
     if codec not in CODECS:
@@ -73,6 +74,10 @@ def decode_blob(codec: str, body: bytes | memoryview) -> Any:
             f"It was stored by the codec {codec!r:.40}, which this version does not know. Was it pushed by a "
             "newer one? Update include/ on this machine."
         )
+    if rows is not None and CODECS[codec].suffix == ".parquet":
+        from include.s3_xcom.codecs import tables
+
+        tables.check_rows(body, rows)
     return CODECS[codec].decode(body)
 
 

@@ -46,6 +46,15 @@ def _is_kept_by_parquet(kind: pa.DataType) -> bool:
     )
 
 
+def check_rows(body: bytes, rows: int) -> None:
+    """Make sure that a Parquet file unfolds to no more rows than were pushed: a few bytes can claim billions.
+
+    :raises FormatError: if it would
+    """
+    if pq.ParquetFile(pa.BufferReader(body)).metadata.num_rows > rows:
+        raise FormatError("The stored Parquet has more rows than were pushed.")
+
+
 def decode_parquet(body: bytes | memoryview) -> pa.Table:
     """The table that :func:`encode_parquet` got."""
     return pq.read_table(pa.BufferReader(body))
