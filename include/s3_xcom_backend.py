@@ -36,6 +36,8 @@ class S3XComBackend(BaseXCom):
     ) -> bytes:
         """What the metadata database will hold; the data itself goes to S3, unless it is small.
 
+        The object's key names the XCom; ids that are not given are ``unknown`` there.
+
         :raises UnsupportedValueError: if the value would come back changed
         :raises SettingError: if bucket or connection are missing
         :raises StorageError: if S3 does not take it
@@ -44,7 +46,8 @@ class S3XComBackend(BaseXCom):
         from include.s3_xcom.reference import Owner
 
         _check_mappable(value, key)
-        owner = Owner(dag_id, run_id, task_id, -1 if map_index is None else map_index, key)
+        ids = (name or "unknown" for name in (dag_id, run_id, task_id))
+        owner = Owner(*ids, map_index=-1 if map_index is None else map_index, key=key or "unknown")
         return exchange.push(value, owner, may_pickle=_may_pickle())
 
     @staticmethod

@@ -134,6 +134,21 @@ def test_files_travel_within_values(task, s3, tmp_path):
         assert stream.read() == b"b.txt" * 3
 
 
+def test_values_with_files_go_to_s3_however_small(task, monkeypatch, tmp_path):
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__INLINE_MAX_BYTES", "2000")
+    (tmp_path / "a.csv").write_text("a")
+    task.push([File(tmp_path / "a.csv")])
+    assert task.pull()[0].path.read_text() == "a"
+
+
+def test_a_frame_in_its_own_cell_is_refused(task):
+    frame = pd.DataFrame({"a": [None]}, dtype=object)
+    frame.at[0, "a"] = {"me": frame}
+    for value in (frame, [frame]):
+        with pytest.raises(UnsupportedValueError, match="holds itself"):
+            task.push(value)
+
+
 def test_a_file_name_cannot_lead_out_of_a_directory(task, tmp_path):
     (tmp_path / "x.csv").write_text("a")
     file = File(tmp_path / "x.csv")

@@ -27,6 +27,8 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 ZIP = "application/zip"
 
+_TOO_DEEP = "it holds itself, or nests too deeply"
+
 _COMPRESSED = {"bytes", "json", "npy", "tagged", "text"}
 """The others are dense already, or have a compression of their own."""
 
@@ -56,7 +58,12 @@ def encode_small(value: Any) -> bytes | None:
 
 
 def inline(encoded: Encoded) -> bytes | None:
-    """JSON for the metadata database of what was encoded; None if it is in a binary format."""
+    """JSON for the metadata database of what was encoded.
+
+    :return: None if it is in a binary format, or holds files, which are found by the object's key
+    """
+    if encoded.files:
+        return None
     if encoded.codec in ("json", "tagged"):
         return b'{"__s3_xcom__":"value","value":%b}' % bytes(encoded.body)
     if encoded.codec == "text":
@@ -70,7 +77,10 @@ def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = Non
     :param upload: called for each File within the value, with its number; returns what will find it again
     :raises UnsupportedValueError: if no format holds the value
     """
-    blob = packages.find_blob(value)
+    try:
+        blob = packages.find_blob(value)
+    except RecursionError:
+        raise UnsupportedValueError(_TOO_DEEP) from None
     if blob is not None:
         codec = packages.CODECS[blob.codec]
         name = type_name(type(value)).split(".")
@@ -97,7 +107,10 @@ def _encode_tagged(
         files.append((file, tag("file", {})))
         return files[-1][1]
 
-    tree = tagged.to_json(value, tagged.Parts(archive.add, add_file))
+    try:
+        tree = tagged.to_json(value, tagged.Parts(archive.add, add_file))
+    except RecursionError:  # through the cells of a frame that hold the frame
+        raise UnsupportedValueError(_TOO_DEEP) from None
     # Only now, when the whole value has proved to be one that can be pushed.
     for number, (file, tagged_file) in enumerate(files):
         if upload is None:
@@ -106,9 +119,9 @@ def _encode_tagged(
     text = tagged.to_text(tree)
     name = type_name(type(value)).rpartition(".")[2]
     if archive.count == 0:
-        return Encoded("tagged", text, len(text), ".json", JSON, name, shape)
+        return Encoded("tagged", text, len(text), ".json", JSON, name, shape, files=len(files))
     body = archive.finish(text)
-    return Encoded("zip", body, len(body), ".zip", ZIP, name, shape)
+    return Encoded("zip", body, len(body), ".zip", ZIP, name, shape, files=len(files))
 
 
 def pickled(value: Any) -> Encoded:

@@ -30,7 +30,7 @@ def encode(encoder: Encoder, value: Any) -> Any:
     :raises UnsupportedValueError: if its class has no way to be rebuilt, or is not admitted
     """
     kind = type(value)
-    if kind.__module__ == "include.s3_xcom.files":
+    if type_name(kind) == "include.s3_xcom.files.File":
         return encoder.file(value)
     tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
     if tagger is None or isinstance(value, type):

@@ -19,6 +19,7 @@ class Encoded:
     :param name: of the file, if it is one
     :param compression: of the body; None: not compressed
     :param raw_size: of the body before compression, in bytes
+    :param files: how many files the value holds, which have objects of their own
     """
 
     codec: str
@@ -31,6 +32,7 @@ class Encoded:
     name: str | None = None
     compression: str | None = None
     raw_size: int | None = None
+    files: int = 0
 
     def __enter__(self) -> Encoded:
         return self
