@@ -125,6 +125,8 @@ def _check_index(actual: pd.Index, expected: pd.Index, path: str) -> None:
     assert_same(list(actual.names), list(expected.names), f"{path}.names")
     if isinstance(expected, pd.MultiIndex):
         assert len(actual) == len(expected), path
+        # Without their names, which may be numbers, and would be taken for others' positions.
+        actual, expected = (index.set_names([None] * index.nlevels) for index in (actual, expected))
         for i in range(expected.nlevels):
             assert_same(actual.get_level_values(i), expected.get_level_values(i), f"{path}.level {i}")
         return

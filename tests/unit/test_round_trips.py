@@ -209,6 +209,13 @@ def test_indexes_and_labels_come_back(frame):
     assert type(actual.index) is type(frame.index)
 
 
+def test_levels_named_by_numbers_keep_their_places():
+    index = pd.MultiIndex.from_arrays([["a", "b"], [1, 2]], names=[1, 0])
+    actual = round_trip(pd.DataFrame({"x": [1, 2]}, index=index)).index
+    assert actual.names == [1, 0]
+    assert list(actual) == [("a", 1), ("b", 2)]
+
+
 def test_series_come_back():
     series = pd.Series([1, 2], index=["a", "b"], name=("a", 1), dtype="Int64")
     assert_series_equal(round_trip(series), series, check_exact=True)

@@ -109,9 +109,8 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
 
 def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
     """The arrays of an index, and how it is made of them. A range needs none."""
-    levels = [index.get_level_values(i) for i in range(index.nlevels)]
     arrays, specs = [], []
-    for level in levels:
+    for level in _levels(index):
         if type(level) is pd.RangeIndex:
             specs.append({"kind": "range", "range": [level.start, level.stop, level.step]})
             continue
@@ -166,9 +165,15 @@ def _index_names(index: pd.Index) -> list[str]:
     """Names for the index's columns, as pandas gives them in its own Parquet."""
     return [
         name if isinstance(name, str) else f"__index_level_{i}__"
-        for i, name in enumerate(index.names)
-        if type(index.get_level_values(i)) is not pd.RangeIndex
+        for i, (name, level) in enumerate(zip(index.names, _levels(index)))
+        if type(level) is not pd.RangeIndex
     ]
+
+
+def _levels(index: pd.Index) -> list[pd.Index]:
+    # Without their names: a number that is a level's name would be taken for that, not for a position.
+    nameless = index.set_names([None] * index.nlevels)
+    return [nameless.get_level_values(i) for i in range(index.nlevels)]
 
 
 def _unique_names(labels: list[Any]) -> list[str]:
