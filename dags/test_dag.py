@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.decorators import dag, task
 from airflow.models.param import Param
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+from include.s3_xcom import rows
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +40,15 @@ log = logging.getLogger(__name__)
 )
 def test_dag() -> None:
     @task(task_id="Get_Data")
-    def get_data(query: str, base_dir: str) -> list[dict[str, Any]]:
+    def get_data(query: str, base_dir: str) -> Sequence[dict[str, Any]]:
         sql = read_sql(query, Path(base_dir))
-        rows = PostgresHook(postgres_conn_id="DB_CONN").run(sql, handler=fetch_rows)
-        if rows:
-            log.info("The query returned %d rows: as many tasks will handle them.", len(rows))
+        frame = PostgresHook(postgres_conn_id="DB_CONN").run(sql, handler=fetch_frame)
+        if len(frame):
+            log.info("The query returned %d rows: as many tasks will handle them.", len(frame))
         else:
             log.warning("The query returned no rows: retrieve_data is skipped.")
-        return rows
+        # Each task of retrieve_data reads its own row only. A plain list of the rows, each reads whole.
+        return rows(frame)
 
     @task(task_id="retrieve_data", multiple_outputs=False)
     def retrieve_data(row: dict[str, Any]) -> dict[str, Any]:
@@ -67,17 +74,18 @@ def read_sql(query: str, base_dir: Path) -> str:
     return path.read_text()
 
 
-def fetch_rows(cursor: Any) -> list[dict[str, Any]]:
-    """All rows of a cursor as dicts by column name.
+def fetch_frame(cursor: Any) -> DataFrame:
+    """All rows of a cursor, with the values as they left the database.
 
-    :raises ValueError: if the statement returns none
+    :raises ValueError: if the statement returns no rows
     """
+    from pandas import DataFrame
+
     if cursor.description is None:
         raise ValueError("The statement returns no rows. The parameter `query` takes a SELECT.")
     columns = [column.name for column in cursor.description]
-    if len(set(columns)) < len(columns):
-        raise ValueError("The query gives two columns the same name. Name them apart with AS.")
-    return [dict(zip(columns, row)) for row in cursor.fetchall()]
+    # Of objects: with a dtype of its own, a column of integers would turn to floats beside a NULL.
+    return DataFrame(cursor.fetchall(), columns=columns, dtype=object)
 
 
 test_dag()

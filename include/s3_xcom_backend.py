@@ -9,6 +9,7 @@ first used.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sized
 from typing import Any
 
@@ -18,7 +19,11 @@ from airflow.exceptions import (
     UnmappableXComLengthPushed,
     UnmappableXComTypePushed,
 )
-from airflow.models.xcom import BaseXCom
+from airflow.models.xcom import XCOM_RETURN_KEY, BaseXCom
+
+log = logging.getLogger(__name__)
+
+LARGE_BYTES = 64 * 1024
 
 
 class S3XComBackend(BaseXCom):
@@ -42,13 +47,18 @@ class S3XComBackend(BaseXCom):
         :raises SettingError: if bucket or connection are missing
         :raises StorageError: if S3 does not take it
         """
-        from include.s3_xcom import exchange
+        from include.s3_xcom.push import push
         from include.s3_xcom.reference import Owner
 
-        _check_mappable(value, key)
+        expanded = key == XCOM_RETURN_KEY and _has_mapped_dependants()
+        if expanded:
+            _check_mappable(value)
         ids = (name or "unknown" for name in (dag_id, run_id, task_id))
         owner = Owner(*ids, map_index=-1 if map_index is None else map_index, key=key or "unknown")
-        return exchange.push(value, owner, may_pickle=_may_pickle())
+        row = push(value, owner, may_pickle=_may_pickle())
+        if expanded:
+            _advise(value, row)
+        return row
 
     @staticmethod
     def deserialize_value(result: Any) -> Any:
@@ -59,26 +69,26 @@ class S3XComBackend(BaseXCom):
         :raises StorageError: if S3 does not give the object, or gives another one
         :raises FormatError: if the object is not what its reference says
         """
-        from include.s3_xcom import exchange
+        from include.s3_xcom import pull
 
         if result.value is None:
             return None
-        if exchange.is_foreign(result.value, may_pickle=_may_pickle()):
+        if pull.is_foreign(result.value, may_pickle=_may_pickle()):
             # Written by Airflow's own backend, before this one was switched on.
             return BaseXCom.deserialize_value(result)
-        return exchange.pull(result.value, may_pickle=_may_pickle())
+        return pull.pull(result.value, may_pickle=_may_pickle())
 
     def orm_deserialize_value(self) -> Any:
         """What the UI shows: type, shape, size and address of the data, which is not moved."""
-        from include.s3_xcom import exchange
+        from include.s3_xcom import pull
         from include.s3_xcom.errors import XComError
 
         try:
             if self.value is None:
                 return None
-            if exchange.is_foreign(self.value, may_pickle=_may_pickle()):
+            if pull.is_foreign(self.value, may_pickle=_may_pickle()):
                 return BaseXCom.orm_deserialize_value(self)
-            return exchange.describe(self.value)
+            return pull.describe(self.value)
         except XComError as error:
             return f"unreadable: {error}"
 
@@ -87,7 +97,7 @@ class _TooManyToExpandError(UnmappableXComLengthPushed):
     def __str__(self) -> str:
         return (
             f"{super().__str__()}. A task can be expanded over [core] max_map_length elements at most: "
-            "push fewer of them, such as lists of several rows, or raise AIRFLOW__CORE__MAX_MAP_LENGTH. "
+            "return batches(frame, size) for several rows a task, or raise AIRFLOW__CORE__MAX_MAP_LENGTH. "
             "Nothing was stored."
         )
 
@@ -95,8 +105,8 @@ class _TooManyToExpandError(UnmappableXComLengthPushed):
 class _UnmappableTypeError(UnmappableXComTypePushed):
     def __str__(self) -> str:
         return (
-            f"{super().__str__()}. Another task is expanded over it, which takes a list or dict: return "
-            'frame.to_dict("records") for one task a row. Nothing was stored.'
+            f"{super().__str__()}. Another task is expanded over it: return rows(frame) for one task a row, "
+            "or batches(frame, size) for several rows a task (from include.s3_xcom). Nothing was stored."
         )
 
 
@@ -104,15 +114,29 @@ def _may_pickle() -> bool:
     return conf.getboolean("core", "enable_xcom_pickling")
 
 
-def _check_mappable(value: Any, key: str | None) -> None:
+def _check_mappable(value: Any) -> None:
     """Refuse here what Airflow refuses after the push, when the object would be left behind."""
-    if key != "return_value" or isinstance(value, (str, bytes)) or not _has_mapped_dependants():
+    if isinstance(value, (str, bytes)):
         return
     if type(value).__module__.startswith("pandas"):
         raise _UnmappableTypeError(value)
     limit = conf.getint("core", "max_map_length", fallback=1024)
     if isinstance(value, Sized) and len(value) > limit:
         raise _TooManyToExpandError(value, limit)
+
+
+def _advise(value: Any, row: bytes) -> None:
+    """Name the wrapper that spares the tasks expanded over a plain list from downloading all of it."""
+    from include.s3_xcom.pull import reference_in
+    from include.s3_xcom.reference import human_size
+
+    reference = reference_in(row)
+    if type(value) in (list, tuple) and reference is not None and reference.size > LARGE_BYTES:
+        log.warning(
+            "Each of the %d tasks expanded over this %s will download all %s of it. Return items(...) of it "
+            "(from include.s3_xcom; rows(frame) for a table): then each downloads its own element only.",
+            *(len(value), type(value).__name__, human_size(reference.size)),
+        )
 
 
 def _has_mapped_dependants() -> bool:

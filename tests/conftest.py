@@ -19,6 +19,11 @@ _own_warnings: list[str] = []
 
 def pytest_configure() -> None:
     # Before any test module imports Airflow, which reads its configuration once.
+    dags = _stack.directory / "dags"
+    dags.mkdir()
+    (dags / "examples").symlink_to(ROOT / "dags")
+    (dags / "tests").symlink_to(ROOT / "tests/dags")
+    _stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.clear()
     os.environ.update(_stack.airflow.environment)
 

@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Iterator
 
 from include.s3_xcom.errors import (
+    FormatError,
     IntegrityError,
     ObjectMissingError,
     SettingError,
     StorageError,
     XComError,
 )
-from include.s3_xcom.reference import Owner
+from include.s3_xcom.reference import Owner, Reference
 from include.s3_xcom.settings import Settings
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -52,6 +53,26 @@ def explained(settings: Settings, doing: str, address: str, owner: Owner | None 
         raise kind(f"Cannot {doing} {whose}{address}: {why}") from error
 
 
+@contextlib.contextmanager
+def located(reference: Reference) -> Iterator[None]:
+    """Say in errors of a format which object has it.
+
+    :raises FormatError: with the address
+    """
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"Cannot pull {reference.owner}, {reference.address}: {error}") from error.__cause__
+
+
+def truncated(reference: Reference, found: int, expected: int) -> IntegrityError:
+    """The error for an object of which there are fewer bytes, or more, than were pushed."""
+    return IntegrityError(
+        f"{reference.address} ({reference.owner}) gave {found:,} bytes where {expected:,} were pushed. "
+        f"{_RERUN}"
+    )
+
+
 def _explain(error: Exception, settings: Settings) -> tuple[type[XComError] | None, str]:
     # Not before there is an error: botocore takes a while to import.
     from botocore import exceptions as boto
@@ -84,7 +105,7 @@ def _explain_answer(response: dict, settings: Settings, connection: str) -> tupl
         )
     if code in ("NoSuchKey", "404"):
         return ObjectMissingError, f"the object is no longer in the bucket. {_RERUN}"
-    if code in ("PreconditionFailed", "412"):
+    if code in ("PreconditionFailed", "412", "InvalidRange"):
         return IntegrityError, f"the object is not the one that was pushed. {_RERUN}"
     if code in _DENIED:
         return StorageError, (

@@ -55,6 +55,11 @@ class File:
         file.size = reference.size
         return file
 
+    @property
+    def reference(self) -> Reference | None:
+        """Where in S3 it is; None if it was not pulled."""
+        return self._stored[1] if self._stored is not None else None
+
     def __repr__(self) -> str:
         return f"File({self.name!r}, {self.size:,} bytes)"
 
@@ -135,8 +140,13 @@ def encode(file: File) -> Encoded:
     except OSError as error:
         raise UnsupportedValueError(f"the file {file.name!r} cannot be read ({error.strerror})") from None
     size = os.fstat(stream.fileno()).st_size
-    guessed = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    return Encoded(CODEC, stream, size, _suffix(file.name), guessed, "File", [], safe_name(file.name))
+    words = (_suffix(file.name), content_type(file.name), "File", [], safe_name(file.name))
+    return Encoded(CODEC, stream, size, *words)
+
+
+def content_type(name: str) -> str:
+    """What a file of a name holds, as far as its name tells."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def safe_name(name: str) -> str:

@@ -60,6 +60,7 @@ class Reference:
     :param name: of the file, if it is one
     :param compression: of the object; None: not compressed
     :param raw_size: of the object before compression, in bytes
+    :param layout: of a mapped sequence, where its elements lie
     """
 
     bucket: str
@@ -72,6 +73,7 @@ class Reference:
     name: str | None = None
     compression: str | None = None
     raw_size: int | None = None
+    layout: dict[str, Any] | None = None
 
     @property
     def address(self) -> str:
@@ -87,7 +89,10 @@ class Reference:
         return f"{self.type}{f' ({shape})' if shape else ''}, {human_size(self.size)}, {self.address}"
 
     def to_json(self) -> dict[str, Any]:
-        return {RESERVED: "reference", "version": VERSION, **asdict(self)}
+        fields = asdict(self)
+        if self.layout is None:
+            del fields["layout"]
+        return {RESERVED: "reference", "version": VERSION, **fields}
 
 
 def read(fields: dict[str, Any]) -> Reference:
@@ -101,9 +106,9 @@ def read(fields: dict[str, Any]) -> Reference:
             f"This XCom was pushed by a newer version of the backend (format {version}; this one "
             f"reads up to {VERSION}). Update include/ on this machine."
         )
-    names = Reference.__dataclass_fields__
+    names = Reference.__dataclass_fields__.keys() - {"layout"}
     try:
-        reference = Reference(**{name: fields[name] for name in names})
+        reference = Reference(**{name: fields[name] for name in names}, layout=fields.get("layout"))
         texts = (reference.bucket, reference.key, reference.codec, reference.etag, reference.type)
         numbers = (reference.size, *reference.shape, reference.raw_size or 0)
         valid = (
@@ -111,6 +116,7 @@ def read(fields: dict[str, Any]) -> Reference:
             and all(type(text) is str for text in texts)
             and {type(reference.name), type(reference.compression)} <= {str, type(None)}
             and all(type(number) is int and number >= 0 for number in numbers)
+            and type(reference.layout) in (dict, type(None))
         )
     except (KeyError, TypeError):
         valid = False
@@ -166,9 +172,13 @@ def make_stem(settings: Settings, owner: Owner) -> str:
     return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
 
 
+def suffix_of(key: str) -> str:
+    return _KEY.search(key)["suffix"]
+
+
 def stem_of(key: str) -> str:
     """The key without its suffix: what all objects of one push have in common."""
-    return key[: len(key) - len(_KEY.search(key)["suffix"])]
+    return key.removesuffix(suffix_of(key))
 
 
 def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:

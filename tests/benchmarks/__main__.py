@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
+from tests.benchmarks import mapped
+from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/benchmarks.md"
 MEASURE = ROOT / "tests/benchmarks/measure.py"
 ROUNDS = 5
@@ -34,82 +34,12 @@ together. Memory is what the peak of the process rose. Requests are counted in b
 uses another client.
 """
 
-OURS = "include.s3_xcom_backend.S3XComBackend"
 TITLES = {"frame": "DataFrame, 1,000,000 x 6", "dicts": "list of 200,000 small dicts"}
 
 
-class Peer:
-    """A backend in an environment of its own, as of a day its packages fitted together."""
-
-    def __init__(self, title: str, backend: str, day: str, *packages: str) -> None:
-        self.title, self.backend, self.day, self.packages = title, backend, day, packages
-
-    def python(self, directory: Path) -> Path:
-        if not self.packages:
-            return Path(sys.executable)
-        venv = directory / self.backend
-        uv = shutil.which("uv") or str(ROOT / ".venv-uv/bin/uv")
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, venv], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", venv, "--exclude-newer", self.day]
-        subprocess.run([*install, *self.packages], check=True)
-        return venv / "bin/python"
-
-
-PEERS = [
-    Peer("this backend", OURS, ""),
-    Peer("the tutorials' backend", "tests.benchmarks.tutorial_backend.TutorialBackend", ""),
-    Peer(
-        "astronomer-providers 1.19.0",
-        "astronomer.providers.amazon.aws.xcom_backends.s3.S3XComBackend",
-        "2024-09-01",
-        *("astronomer-providers[amazon]==1.19.0", "apache-airflow==2.9.3", "pandas<2.2", "pyarrow"),
-    ),
-    Peer(
-        "Airflow 2.10's XComObjectStorageBackend",
-        "airflow.providers.common.io.xcom.backend.XComObjectStorageBackend",
-        "2025-06-01",
-        *("apache-airflow==2.10.5", "apache-airflow-providers-common-io==1.5.4"),
-        *("apache-airflow-providers-amazon[s3fs]", "pandas<2.2", "pyarrow"),
-    ),
-]
-
-
-def environment(stack: Stack, home: Path) -> dict[str, str]:
-    """For all backends, with a metadata database of its own: each peer is of another Airflow."""
-    connection = {
-        "conn_type": "aws",
-        "login": "a",
-        "password": "b",
-        "extra": {"endpoint_url": stack.localstack.url, "region_name": "us-east-1"},
-    }
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "ignore",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-        "AIRFLOW__S3_XCOM__BUCKET": stack.localstack.bucket,
-        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": f"s3://aws_default@{stack.localstack.bucket}/peer",
-        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "0",
-        "XCOM_BACKEND_BUCKET_NAME": stack.localstack.bucket,
-        "BENCH_ENDPOINT": stack.localstack.url,
-    }
-
-
-def run(command: list[Any], env: dict[str, str], cwd: Path) -> str:
-    done = subprocess.run(list(map(str, command)), env=env, cwd=cwd, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "failed")
-    return done.stdout.strip().splitlines()[-1]
-
-
-def compare(stack: Stack, directory: Path) -> list[str]:
+def compare(stack: Stack, directory: Path, pythons: dict[str, Path]) -> list[str]:
     """Each workload with each backend."""
     lines = []
-    pythons = {peer.title: peer.python(directory) for peer in PEERS}
     for workload, title in TITLES.items():
         lines += ["", f"## {title}", "", *_header()]
         for peer in PEERS:
@@ -196,8 +126,10 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="s3xcom-bench-"))
     try:
         with Stack(print) as stack:
-            lines = [*INTRODUCTION.splitlines(), *compare(stack, directory)]
+            pythons = {peer.title: peer.python(directory) for peer in PEERS}
+            lines = [*INTRODUCTION.splitlines(), *compare(stack, directory, pythons)]
             env = environment(stack, directory)
+            lines += mapped.measure(stack, directory, pythons)
             for measured in (import_time(env, directory), large_file(env, directory)):
                 print(measured, flush=True)
                 lines += ["", measured]

@@ -118,24 +118,30 @@ def seconds(name: str, value: Any, rounds: int) -> dict[str, Any]:
     return {**medians, "ratio": statistics.median(ratios)}
 
 
-def requests(name: str, value: Any) -> dict[str, int]:
-    """S3 requests of one push and one pull, counted by botocore."""
+def counted_requests(action: Callable[[], Any]) -> int:
+    """S3 requests of an action, counted in botocore."""
     from botocore.endpoint import Endpoint
 
-    count = {"n": 0}
+    count = 0
     original = Endpoint._send
 
     def counting(self: Any, request: Any) -> Any:
-        count["n"] += 1
+        nonlocal count
+        count += 1
         return original(self, request)
 
     Endpoint._send = counting
-    result = {}
-    for what, action in zip(("push", "pull"), of_backend(name, value)):
-        count["n"] = 0
+    try:
         action()
-        result[f"{what} requests"] = count["n"]
-    return result
+    finally:
+        Endpoint._send = original
+    return count
+
+
+def requests(name: str, value: Any) -> dict[str, int]:
+    """S3 requests of one push and one pull."""
+    push, pull = of_backend(name, value)
+    return {"push requests": counted_requests(push), "pull requests": counted_requests(pull)}
 
 
 def memory(name: str, value: Any) -> dict[str, int]:

@@ -31,30 +31,49 @@ def run_ids(scheduler) -> dict[str, str]:
     """A run of TestDag for each query, all at the same time; and one of KindsOfValues."""
     from scripts import run_dag
 
-    runs = {"kinds": run_dag.trigger("KindsOfValues")}
+    runs = {dag_id: run_dag.trigger(dag_id) for dag_id in ("KindsOfValues", "Expansions", "FanOut")}
     for name, query in QUERIES.items():
         runs[name] = run_dag.trigger("TestDag", {"query": query})
     for name, run_id in runs.items():
-        run_dag.wait("KindsOfValues" if name == "kinds" else "TestDag", run_id)
+        run_dag.wait(dag_of(name), run_id)
     return runs
+
+
+def dag_of(name: str) -> str:
+    return "TestDag" if name in QUERIES else name
 
 
 @pytest.fixture
 def states(run_ids) -> Callable[[str], dict[str, Counter]]:
     from scripts import run_dag
 
-    return lambda name: run_dag.states("KindsOfValues" if name == "kinds" else "TestDag", run_ids[name])
+    return lambda name: run_dag.states(dag_of(name), run_ids[name])
 
 
 @pytest.fixture
-def log(run_ids, stack) -> Callable[[str], str]:
-    """The log of Get_Data."""
+def log(run_ids, stack) -> Callable[..., str]:
+    """The log of a task."""
 
-    def read(name: str) -> str:
-        folder = f"dag_id=TestDag/run_id={run_ids[name]}/task_id=Get_Data"
+    def read(name: str, task: str = "task_id=Get_Data") -> str:
+        folder = f"dag_id={dag_of(name)}/run_id={run_ids[name]}/{task}"
         return (stack.directory / "airflow/logs" / folder / "attempt=1.log").read_text()
 
     return read
+
+
+@pytest.fixture
+def results(run_ids) -> Callable[[str, str], list]:
+    """What the instances of a mapped task returned."""
+    from airflow.models import XCom
+    from airflow.utils.session import create_session
+
+    def pull(name: str, task_id: str) -> list:
+        with create_session() as session:
+            found = session.query(XCom.value).filter_by(run_id=run_ids[name], task_id=task_id)
+            rows = found.filter_by(dag_id=dag_of(name)).order_by(XCom.map_index).all()
+        return [XCom.deserialize_value(row) for row in rows]
+
+    return pull
 
 
 def test_each_row_of_the_table_is_handled_by_a_task_of_its_own(run_ids, states):
@@ -113,5 +132,59 @@ def test_a_query_that_cannot_be_expanded_over_fails_with_the_reason(states, log,
 
 
 def test_every_kind_of_value_arrives(states):
-    assert len(states("kinds")) == 8
-    assert all(counts == Counter(success=1) for counts in states("kinds").values())
+    assert len(states("KindsOfValues")) == 8
+    assert all(counts == Counter(success=1) for counts in states("KindsOfValues").values())
+
+
+ROWS = [{"n": 0, "place": "a"}, {"n": None, "place": None}, {"n": 2, "place": "c"}]
+
+
+@pytest.mark.parametrize(
+    ("task_id", "expected"),
+    [
+        ("by_row", ROWS),
+        ("by_row_and_factor", ["a 1", "a 2", "None 1", "None 2", "c 1", "c 2"]),
+        ("by_kwargs", ["1x", "2y"]),
+        ("by_name", ["name a", "name None", "name c"]),
+        ("by_pair", ["a x", "None y", "c None"]),
+        ("by_row_again", ROWS),
+        ("by_row_of_none", []),
+    ],
+)
+def test_tasks_are_expanded_over_mapped_sequences(results, states, task_id, expected):
+    assert results("Expansions", task_id) == expected
+    assert states("Expansions")[task_id] == (
+        Counter(success=len(expected)) if expected else Counter(skipped=1)
+    )
+
+
+def test_a_batch_arrives_with_its_dtypes_and_index(results):
+    from pandas.testing import assert_frame_equal
+
+    from tests.dags.expansions import make_frame
+
+    first, second = results("Expansions", "by_batch")
+    assert_frame_equal(first, make_frame().iloc[:2])
+    assert_frame_equal(second, make_frame().iloc[2:])
+
+
+def test_a_large_plain_list_expanded_over_is_answered_with_advice(log, results):
+    assert results("Expansions", "by_length") == [120_000, 120_000]
+    text = log("Expansions", "task_id=make_large_list")
+    assert "Each of the 2 tasks expanded over this list will download all 234.4 KiB" in text
+    assert "items(...)" in text
+    assert "Each of the" not in log("Expansions", "task_id=make_rows")
+
+
+def test_a_mapped_task_reads_its_own_block_only(log):
+    text = log("Expansions", "task_id=by_row/map_index=2")
+    assert "Pulled rows (3 x 2)" in text
+    assert text.count(" Read ") == 1
+
+
+def test_a_large_table_is_summarized_in_batches(results, states):
+    assert states("FanOut")["summarize"] == Counter(success=4)
+    (joined,) = results("FanOut", "join")
+    assert list(joined.index) == list(range(50))
+    assert set(joined["count"]) == {2000}
+    assert joined["mean"].between(joined["min"], joined["max"]).all()

@@ -114,7 +114,7 @@ def _encode_tagged(
     # Only now, when the whole value has proved to be one that can be pushed.
     for number, (file, tagged_file) in enumerate(files):
         if upload is None:
-            raise UnsupportedValueError("a File can only be pushed to S3")
+            raise UnsupportedValueError(tagged.NO_FILE)
         tagged_file["value"] = upload(file, number)
     text = tagged.to_text(tree)
     name = type_name(type(value)).rpartition(".")[2]

@@ -18,9 +18,11 @@ class Archive:
     """An archive that is being written."""
 
     def __init__(self) -> None:
-        self._sink = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
-        self.count = 0
+        self._members: list[tuple[str, bytes | memoryview]] = []
+
+    @property
+    def count(self) -> int:
+        return len(self._members)
 
     def add(self, suffix: str, data: bytes | memoryview) -> str:
         """Store one part.
@@ -28,8 +30,7 @@ class Archive:
         :return: its name
         """
         name = f"{self.count}{suffix}"
-        self._zip.writestr(zipfile.ZipInfo(name, EPOCH), data)
-        self.count += 1
+        self._members.append((name, data))
         return name
 
     def finish(self, text: bytes) -> memoryview:
@@ -37,9 +38,13 @@ class Archive:
 
         :param text: JSON that refers to the parts by name
         """
-        self._zip.writestr(zipfile.ZipInfo(VALUE, EPOCH), text)
-        self._zip.close()
-        return self._sink.getbuffer()
+        sink = io.BytesIO()
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+            while self._members:
+                name, data = self._members.pop(0)  # freed when it is written
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
+            archive.writestr(zipfile.ZipInfo(VALUE, EPOCH), text)
+        return sink.getbuffer()
 
 
 def read(body: bytes) -> tuple[bytes, dict[str, bytes]]:

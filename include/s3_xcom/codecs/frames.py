@@ -7,13 +7,14 @@ the index) lies beside it, in the key ``s3_xcom`` of its schema's metadata, as t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.s3_xcom.codecs import columns, tagged
+from include.s3_xcom.codecs import columns, tables, tagged
 from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
@@ -24,18 +25,16 @@ def encode(value: Any) -> memoryview:
 
     :raises UnsupportedValueError: if it would come back changed
     """
-    sink = pa.BufferOutputStream()
-    # 2.6 is the first version of the format that keeps nanoseconds.
-    pq.write_table(to_table(value), sink, version="2.6")
-    return memoryview(sink.getvalue())
+    return write(to_table(value))
 
 
-def decode(body: bytes | memoryview) -> Any:
+def decode(body: bytes | memoryview, rows: int | None = None) -> Any:
     """What :func:`encode` got.
 
+    :param rows: how many were pushed
     :raises FormatError: if the bytes are nothing it writes
     """
-    return from_table(pq.read_table(pa.BufferReader(body)))
+    return from_table(tables.decode_parquet(body, rows))
 
 
 def to_table(value: Any) -> pa.Table:
@@ -68,6 +67,37 @@ def to_table(value: Any) -> pa.Table:
     return pa.Table.from_arrays([*arrays, *index_arrays], schema=schema)
 
 
+def write(table: pa.Table) -> memoryview:
+    """A table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    # A dictionary of numbers takes longer to make than it saves.
+    texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
+    # 2.6 is the first version of the format that keeps nanoseconds.
+    pq.write_table(table, sink, version="2.6", use_dictionary=texts or False)
+    return memoryview(sink.getvalue())
+
+
+def slices(table: pa.Table, size: int) -> Iterator[pa.Table]:
+    """The tables of a frame's batches.
+
+    :param table: of the frame, from :func:`to_table`
+    :param size: rows in each batch
+    """
+    meta = json.loads(table.schema.metadata[METADATA_KEY])
+    levels = meta["index"]["levels"]
+    for start in range(0, table.num_rows, size):
+        part = table.slice(start, size)
+        meta["index"]["levels"] = [_slice_level(level, start, part.num_rows) for level in levels]
+        yield part.replace_schema_metadata({METADATA_KEY: json.dumps(meta).encode()})
+
+
+def _slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any]:
+    if level["kind"] != "range":
+        return level
+    part = range(*level["range"])[start : start + length]
+    return {**level, "range": [part.start, part.stop, part.step]}
+
+
 def from_table(table: pa.Table) -> Any:
     """What :func:`to_table` got.
 
@@ -78,15 +108,12 @@ def from_table(table: pa.Table) -> Any:
     index = _decode_index(table, len(specs), meta["index"])
     if meta["type"] == "Index":
         return index
-    # As Series of their own dtypes: from arrays of objects, pandas would guess other ones.
     arrays = table.columns[: len(specs)]
     del table  # with the arrays, each of which is freed when it is decoded
     values = [columns.decode(arrays.pop(0), spec) for spec in specs]
     if meta["type"] == "array":
         return values[0]
-    series = {i: pd.Series(value, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
-    frame = pd.DataFrame(series, copy=False) if series else pd.DataFrame(index=index)
-    frame.index = index
+    frame = pd.DataFrame({i: _as_is(value, index) for i, value in enumerate(values)}, index=index, copy=False)
     frame.columns = _decode_labels(meta["labels"])
     result = frame
     if meta["type"] == "Series":
@@ -94,6 +121,11 @@ def from_table(table: pa.Table) -> Any:
         result.name = meta["name"]
     result.attrs.update(meta["attrs"])
     return result if meta["duplicate_labels"] else result.set_flags(allows_duplicate_labels=False)
+
+
+def _as_is(values: columns.Values, index: pd.Index) -> Any:
+    """A column's values for a DataFrame, which would guess another dtype for an array of objects."""
+    return pd.Series(values, index, dtype=object, copy=False) if values.dtype == object else values
 
 
 def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:

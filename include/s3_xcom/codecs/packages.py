@@ -35,9 +35,10 @@ class BinaryCodec:
     module: str
     decoder: str
 
-    def decode(self, body: bytes | memoryview) -> Any:
+    def decode(self, body: bytes | memoryview, rows: int | None) -> Any:
         module = importlib.import_module(f"include.s3_xcom.codecs.{self.module}")
-        return getattr(module, self.decoder)(body)
+        bounds = {"rows": rows} if self.suffix == ".parquet" else {}
+        return getattr(module, self.decoder)(body, **bounds)
 
 
 PARQUET = "application/vnd.apache.parquet"
@@ -74,11 +75,7 @@ def decode_blob(codec: str, body: bytes, rows: int | None = None) -> Any:
             f"It was stored by the codec {codec!r:.40}, which this version does not know. Was it pushed by a "
             "newer one? Update include/ on this machine."
         )
-    if rows is not None and CODECS[codec].suffix == ".parquet":
-        from include.s3_xcom.codecs import tables
-
-        tables.check_rows(body, rows)
-    return CODECS[codec].decode(body)
+    return CODECS[codec].decode(body, rows)
 
 
 def encode(encoder: Encoder, value: Any) -> Any:

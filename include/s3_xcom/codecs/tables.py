@@ -46,18 +46,16 @@ def _is_kept_by_parquet(kind: pa.DataType) -> bool:
     )
 
 
-def check_rows(body: bytes, rows: int) -> None:
-    """Make sure that a Parquet file unfolds to no more rows than were pushed: a few bytes can claim billions.
+def decode_parquet(body: bytes | memoryview, rows: int | None = None) -> pa.Table:
+    """The table that :func:`encode_parquet` got.
 
-    :raises FormatError: if it would
+    :param rows: how many were pushed: a few bytes can claim billions
+    :raises FormatError: if there are more
     """
-    if pq.ParquetFile(pa.BufferReader(body)).metadata.num_rows > rows:
+    file = pq.ParquetFile(pa.BufferReader(body))
+    if rows is not None and file.metadata.num_rows > rows:
         raise FormatError("The stored Parquet has more rows than were pushed.")
-
-
-def decode_parquet(body: bytes | memoryview) -> pa.Table:
-    """The table that :func:`encode_parquet` got."""
-    return pq.read_table(pa.BufferReader(body))
+    return file.read()
 
 
 def encode_arrow(table: pa.Table) -> memoryview:

@@ -27,6 +27,11 @@ MAX_DEPTH = 128
 SMALL_PART_BYTES = 1024
 """Binary data up to here stands in the JSON as base64."""
 
+NO_FILE = (
+    "a File cannot stand in a frame or a mapped sequence. Return it beside the frame; to expand over files, "
+    "return a plain list of them, which moves none"
+)
+
 _SCALARS = {type(None), bool, int, float, str}
 
 
@@ -85,6 +90,29 @@ def dumps(value: Any, parts: Parts | None = None) -> bytes:
     :raises UnsupportedValueError: if the value has a type without a tag, holds itself, or nests too deeply
     """
     return to_text(to_json(value, parts))
+
+
+def dumps_lines(values: list) -> list[bytes]:
+    """Values as JSON text in UTF-8, a line each.
+
+    :raises UnsupportedValueError: as :func:`dumps`; the path starts with the position of the value
+    """
+    if _is_plain(values, may_hold_reserved=True):
+        try:
+            return [
+                b"%b\n"
+                % json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+                for value in values
+            ]
+        except ValueError:  # what only a tag can say, such as NaN
+            pass
+    lines = []
+    for position, value in enumerate(values):
+        try:
+            lines.append(dumps(value) + b"\n")
+        except UnsupportedValueError as error:
+            raise error.inside(position) from None
+    return lines
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
@@ -206,9 +234,7 @@ class Encoder:
     def file(self, file: Any) -> Any:
         """A file, which can only go beside the text."""
         if self._parts is None:
-            raise UnsupportedValueError(
-                "a File cannot stand in a cell of a frame. Return it beside the frame"
-            )
+            raise UnsupportedValueError(NO_FILE)
         return self._parts.add_file(file)
 
 

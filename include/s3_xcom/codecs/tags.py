@@ -47,6 +47,8 @@ def unsupported(value: Any) -> UnsupportedValueError:
 
 
 def _advice(kind: type) -> str:
+    if kind.__module__.startswith("include.s3_xcom.mapped"):
+        return "Return it by itself, not within another value"
     if kind.__module__.startswith("pathlib"):
         return "Return File(path) to hand over the file, or str(path) for its name"
     for base in (list, tuple, dict, set, frozenset, str, bytes, int, float):

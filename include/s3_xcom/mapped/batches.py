@@ -1,0 +1,105 @@
+"""``batches(frame, size)``: a DataFrame in pieces of some rows each.
+
+The object is a Parquet file of the frame that is made of one whole Parquet file a batch
+(:mod:`include.s3_xcom.codecs.footers`): a mapped task reads its own batch as one, other tools read all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from include.s3_xcom import codecs, store
+from include.s3_xcom.codecs import packages
+from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.sequence import Blocks, Mapped
+from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PADDING = b"\0"  # no Parquet file ends in it
+
+
+class Batches(Mapped):
+    """A DataFrame in pieces. Made by :func:`batches`."""
+
+    @classmethod
+    def pulled(cls, settings: Settings, reference: Reference) -> Batches:
+        """Those that a reference points to."""
+        rows = reference.shape[0]
+
+        def load(body: bytes) -> pd.DataFrame:
+            return codecs.decode("parquet", body.rstrip(_PADDING), rows=rows)
+
+        return cls(Stored(settings, reference, lambda body: [body], load), reference.type, reference.shape)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The frame itself, with its dtypes and index.
+
+        :raises StorageError: if S3 does not give it
+        """
+        stored = self.stored
+        if stored is None:
+            return self._source.frame.copy()
+        return codecs.decode("parquet", store.get(stored.settings, stored.reference), rows=self.shape[0])
+
+    def encode(self) -> Blocks:
+        from include.s3_xcom.codecs import footers, frames
+
+        # Its numbers are the frame's own, not copied.
+        table = frames.to_table(self._source.frame)
+        planner = Planner()
+
+        def pieces() -> Iterator[bytes]:
+            footer = footers.Footer(frames.write(table.slice(0, 0)))
+            offset = 0
+            for part in frames.slices(table, self._source.size):
+                body = frames.write(part)
+                footer.append(body, offset)
+                padded = planner.add(1, len(body))
+                yield bytes(body).ljust(padded, _PADDING)
+                offset += padded
+            yield b"" if offset else footers.MAGIC
+            yield planner.index()
+            yield footer.to_bytes()
+
+        return Blocks("batches", ".parquet", packages.PARQUET, pieces(), planner)
+
+
+class FrameBatches:
+    """The pieces of a frame of this process."""
+
+    def __init__(self, frame: pd.DataFrame, size: int) -> None:
+        self.frame = frame
+        self.size = size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.frame) / self.size)
+
+    def get(self, number: int) -> pd.DataFrame:
+        return self.frame.iloc[number * self.size : (number + 1) * self.size]
+
+    def span(self, start: int, stop: int) -> Iterator[pd.DataFrame]:
+        return map(self.get, range(start, stop))
+
+
+def batches(frame: pd.DataFrame, size: int) -> Batches:
+    """A DataFrame in pieces, to expand over: element i is a DataFrame with the i-th ``size`` rows.
+
+    :param size: rows in each piece, at least 1; the last one may have fewer
+    :raises TypeError: if it is no DataFrame, or size is no integer
+    :raises ValueError: if size is less than 1
+    """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"batches() takes a pandas.DataFrame, not a {type(frame).__name__}.")
+    if type(size) is not int:
+        raise TypeError(f"batches() takes an int for the size, not a {type(size).__name__}.")
+    if size < 1:
+        raise ValueError(f"batches() needs at least 1 row in a batch, not {size}.")
+    return Batches(FrameBatches(frame, size), f"batches of {size:,} rows", list(frame.shape))

@@ -1,0 +1,180 @@
+"""``items(values)``: the elements of a list.
+
+The object is a JSON document, ``{"items": [...], "index": "..."}``, with a line for each element. Where the
+first of them are frames, arrays, bytes and the like, it is a ZIP archive with a member for each element.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from include.s3_xcom import codecs
+from include.s3_xcom.codecs import tagged
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
+from include.s3_xcom.mapped.sequence import Blocks, Mapped
+from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.settings import Settings
+
+CHUNK_ITEMS = 1000
+JSON_CODEC, ZIP_CODEC = "items", "items.zip"
+_HEAD, _BEFORE_INDEX, _TAIL = b'{"items":[', b'],"index":"', b'"}'
+_TEXTS = ("json", "tagged", "text")
+
+
+class Items(Mapped):
+    """The elements of a list. Made by :func:`items`."""
+
+    @classmethod
+    def pulled(cls, settings: Settings, reference: Reference) -> Items:
+        """Those that a reference points to."""
+        if reference.codec == ZIP_CODEC:
+            stored = Stored(settings, reference, lambda body: [body], _load_member)
+        else:
+            stored = Stored(settings, reference, split_lines, lambda line: tagged.loads(line[1:]))
+        return cls(stored, reference.type, reference.shape)
+
+    def encode(self) -> Blocks:
+        values = self._source.values
+        if _is_binary(values):
+            planner = Planner()
+            header = _LOCAL_HEADER.size + len(_INDEX)
+            return Blocks(ZIP_CODEC, ".zip", codecs.ZIP, _zip_pieces(values, planner), planner, header)
+        planner = Planner(len(_HEAD))
+        pieces = _json_pieces(values, planner)
+        return Blocks(JSON_CODEC, ".json", codecs.JSON, pieces, planner, len(_BEFORE_INDEX))
+
+
+class ListItems:
+    """The elements of a list of this process."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def get(self, number: int) -> Any:
+        return self.values[number]
+
+    def span(self, start: int, stop: int) -> Iterator[Any]:
+        return map(self.get, range(start, stop))
+
+
+def items(values: Sequence[Any]) -> Items:
+    """The elements of a list or tuple, to expand over.
+
+    :raises TypeError: if it is something else
+    """
+    if type(values) not in (list, tuple):
+        raise TypeError(
+            f"items() takes a list, not a {type(values).__name__}. For a DataFrame, there are rows() and "
+            "batches()."
+        )
+    return Items(ListItems(values), "items", [len(values)])
+
+
+def _is_binary(values: Sequence[Any]) -> bool:
+    """Whether the first elements are of a kind that text would swell."""
+    size = 0
+    for number, value in enumerate(values):
+        encoded = _encode(value, number)
+        if encoded.codec not in _TEXTS:
+            return True
+        size += encoded.size
+        if size > BLOCK_BYTES:
+            break
+    return False
+
+
+def _encode(value: Any, number: int) -> codecs.Encoded:
+    try:
+        return codecs.encode(value)
+    except UnsupportedValueError as error:
+        raise error.inside(number) from None
+
+
+def _json_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
+    yield _HEAD
+    yield from gather(_lines(values), planner)
+    yield _BEFORE_INDEX
+    yield planner.index()
+    yield _TAIL
+
+
+def _lines(values: Sequence[Any]) -> Iterator[bytes]:
+    comma = b" "
+    for start in range(0, len(values), CHUNK_ITEMS):
+        try:
+            lines = tagged.dumps_lines(list(values[start : start + CHUNK_ITEMS]))
+        except UnsupportedValueError as error:
+            raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
+        for line in lines:
+            yield comma + line
+            comma = b","
+
+
+# https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_MAGIC = b"PK\x03\x04"
+_EXTRA = struct.Struct("<HH")
+_PADDING_ID = 0xD935  # what Android's zipalign pads with
+_ZIP64_BYTES = 20
+_INDEX = "index"
+
+
+def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for number, value in enumerate(values):
+            encoded = _encode(value, number)
+            codec = "" if encoded.suffix == f".{encoded.codec}" else f".{encoded.codec}"
+            info = zipfile.ZipInfo(f"{number}{codec}{encoded.suffix}")
+            size = _LOCAL_HEADER.size + len(info.filename) + _EXTRA.size + encoded.size
+            size += _ZIP64_BYTES if encoded.size * 1.05 > zipfile.ZIP64_LIMIT else 0
+            padding = planner.add(1, size) - size
+            info.extra = _EXTRA.pack(_PADDING_ID, padding) + bytes(padding)
+            archive.writestr(info, encoded.body)
+            info.extra = b""  # the directory needs none
+            yield sink.take()
+        archive.writestr(zipfile.ZipInfo(_INDEX), planner.index())
+    yield sink.take()
+
+
+class _Sink(io.BytesIO):
+    """A file from which what was written can be taken away."""
+
+    _taken = 0
+
+    def take(self) -> bytes:
+        data = self.getvalue()
+        self._taken += len(data)
+        super().seek(0)
+        self.truncate()
+        return data
+
+    def tell(self) -> int:
+        return self._taken + super().tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._taken + super().seek(offset - self._taken, whence)
+
+
+def _load_member(body: bytes) -> Any:
+    """The element in a member of the archive."""
+    try:
+        magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
+        start = _LOCAL_HEADER.size + name_size
+        _, _, rest = body[_LOCAL_HEADER.size : start].decode().partition(".")
+    except (struct.error, UnicodeDecodeError):
+        magic = b""
+    data = body[start + extra_size :] if magic == _MAGIC else b""
+    if magic != _MAGIC or zlib.crc32(data) != crc:
+        raise FormatError("The stored archive is damaged.")
+    return codecs.decode(rest.rpartition(".")[0] or rest, data)

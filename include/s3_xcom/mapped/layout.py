@@ -1,0 +1,232 @@
+"""Where in an object each element of a mapped sequence lies.
+
+Elements lie in blocks. Blocks of like content are padded to like length, so that a few numbers in the
+reference tell where each of them starts: one ranged GET finds any element, however many there are. Where
+lengths differ too much for that, an index within the object tells, which costs a second, small GET.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from include.s3_xcom.errors import BadReferenceError, FormatError
+
+BLOCK_BYTES = 64 * 1024
+"""What small elements are gathered up to: below it, S3's latency outweighs the transfer."""
+
+MAX_RUNS = 16
+"""Of equal blocks; with them a reference stays below 2 KiB."""
+
+MAX_PADDING = 4096
+
+ENTRY_BYTES = 20
+"""Of the index, per element: base64 of its block's offset, length, and number of the first element."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Blocks of as many elements each, at equal distances.
+
+    :param stride: from the start of one to that of the next, in bytes
+    """
+
+    blocks: int
+    elements: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some elements next to each other.
+
+    :param offset: in the object, in bytes
+    :param size: in bytes, with padding
+    :param first: number of its first element
+    :param elements: that it holds; 0 if only reading it tells
+    """
+
+    offset: int
+    size: int
+    first: int
+    elements: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the blocks are.
+
+    :param length: how many elements there are
+    :param start: of the first block, in bytes
+    :param index: where the index is, in bytes
+    :param runs: those of the blocks that need no index
+    """
+
+    length: int
+    start: int
+    index: int
+    runs: list[Run] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, fields: Any) -> Layout:
+        """What :meth:`to_json` returned.
+
+        :raises BadReferenceError: if it is something else
+        """
+        try:
+            runs = [Run(*numbers) for numbers in fields["runs"]]
+            layout = cls(fields["length"], fields["start"], fields["index"], runs)
+            numbers = [layout.length, layout.start, layout.index]
+            numbers += [number for run in runs for number in asdict(run).values()]
+            valid = all(type(number) is int and number >= 0 for number in numbers)
+            valid = valid and all(run.elements and run.stride for run in runs)
+        except (KeyError, TypeError):
+            valid = False
+        if not valid:
+            raise BadReferenceError(
+                "What the metadata database holds for this XCom has no layout that a push writes. Was the "
+                "row edited by hand? Clear the task that pushed it, so that it runs again."
+            )
+        return layout
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "runs": [list(asdict(run).values()) for run in self.runs]}
+
+    @property
+    def indexed_from(self) -> int:
+        """The first element that only the index finds; the length if there is no index."""
+        return sum(run.blocks * run.elements for run in self.runs)
+
+    @property
+    def index_end(self) -> int:
+        return self.entry(self.length)
+
+    def find(self, number: int) -> Block | None:
+        """The block that holds an element; None if only the index tells."""
+        first, offset = 0, self.start
+        for run in self.runs:
+            if number < first + run.blocks * run.elements:
+                nth = (number - first) // run.elements
+                start = first + nth * run.elements
+                return Block(offset + nth * run.stride, run.stride, start, run.elements)
+            first += run.blocks * run.elements
+            offset += run.blocks * run.stride
+        return None
+
+    def entry(self, number: int) -> int:
+        """Where the index has its entry for an element."""
+        return self.index + ENTRY_BYTES * (number - self.indexed_from)
+
+
+class Planner:
+    """Lays out blocks one after the other, as they come to be written.
+
+    :param start: of the first block, in bytes
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self._start = self._end = start
+        self._length = 0
+        self._runs: list[list[int]] = []
+        self._entries: list[bytes] = []
+
+    def layout(self, before_index: int = 0) -> Layout:
+        """Of the blocks so far.
+
+        :param before_index: what lies between the last block and the index, in bytes
+        """
+        runs = [Run(*run) for run in self._runs]
+        return Layout(self._length, self._start, self._end + before_index, runs)
+
+    def index(self) -> bytes:
+        """What has to be written behind the last block."""
+        return b"".join(self._entries)
+
+    def is_full(self, elements: int, size: int, more: int) -> bool:
+        """Whether a block is to be closed before one more element.
+
+        :param elements: that it holds
+        :param size: of these, in bytes
+        :param more: size of the next element
+        """
+        if elements == 0:
+            return False
+        _, expected, stride = self._current
+        if elements < expected:
+            return size + more > stride
+        return size + more > BLOCK_BYTES or (elements == expected and self._fills(size))
+
+    def add(self, elements: int, size: int) -> int:
+        """Append a block.
+
+        :return: the size it has to be padded to
+        """
+        continues = self._current[1] == elements and self._fills(size)
+        block = Block(self._end, size, self._length)
+        if self._entries or (not continues and len(self._runs) == MAX_RUNS):
+            self._entries += [_to_entry(block)] * elements
+        elif continues:
+            self._runs[-1][0] += 1
+            block = Block(self._end, self._runs[-1][2], self._length)
+        else:
+            block = Block(self._end, size + min(size // 16, MAX_PADDING), self._length)
+            self._runs.append([1, elements, block.size])
+        self._end = block.end
+        self._length += elements
+        return block.size
+
+    @property
+    def _current(self) -> list[int]:
+        return [0, 0, 0] if self._entries or not self._runs else self._runs[-1]
+
+    def _fills(self, size: int) -> bool:
+        """Whether a block is of the length of the current run's."""
+        stride = self._current[2]
+        return stride - 2 * min(stride // 16, MAX_PADDING) <= size <= stride
+
+
+def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:
+    """Lines, an element each, as padded blocks."""
+    block: list[bytes] = []
+    size = 0
+    for line in lines:
+        if planner.is_full(len(block), size, len(line)):
+            yield b"".join(block).ljust(planner.add(len(block), size))
+            block, size = [], 0
+        block.append(line)
+        size += len(line)
+    if block:
+        yield b"".join(block).ljust(planner.add(len(block), size))
+
+
+def split_lines(block: bytes) -> list[bytes]:
+    """The lines of a block, without its padding."""
+    return block.rstrip(b" ").splitlines()
+
+
+_ENTRY = struct.Struct(">QQQ")
+
+
+def _to_entry(block: Block) -> bytes:
+    # 6, 5 and 4 bytes: 15, which base64 needs no padding for.
+    packed = _ENTRY.pack(block.offset, block.size, block.first)
+    return base64.b64encode(packed[2:8] + packed[11:16] + packed[20:24])
+
+
+def from_entry(entry: bytes) -> Block:
+    """A block as an entry of the index has it.
+
+    :raises FormatError: if it is none
+    """
+    try:
+        raw = base64.b64decode(entry, validate=True)
+        return Block(*_ENTRY.unpack(b"\0\0" + raw[:6] + b"\0\0\0" + raw[6:11] + b"\0\0\0\0" + raw[11:]))
+    except (ValueError, struct.error):
+        raise FormatError("The stored index is damaged.") from None

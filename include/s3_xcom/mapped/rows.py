@@ -1,0 +1,149 @@
+"""``rows(frame)``: the rows of a DataFrame, each a dict of Python values.
+
+The object is a Parquet file of the frame. Its rows stand once more between its data and its footer, as lines
+of JSON with tags, which no reader of Parquet looks at: a mapped task reads its own row there without pandas.
+https://parquet.apache.org/docs/file-format/
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom import codecs
+from include.s3_xcom.codecs import packages, tagged
+from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.mapped.layout import Planner, gather, split_lines
+from include.s3_xcom.mapped.sequence import Blocks, Mapped
+from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK_ROWS = 1000
+"""Rows that are turned into dicts at a time."""
+
+
+class Rows(Mapped):
+    """The rows of a DataFrame. Made by :func:`rows`."""
+
+    @classmethod
+    def pulled(cls, settings: Settings, reference: Reference) -> Rows:
+        """Those that a reference points to."""
+        return cls(Stored(settings, reference, split_lines, tagged.loads), reference.type, reference.shape)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The frame itself, with its dtypes and index.
+
+        :raises StorageError: if S3 does not give it
+        """
+        stored = self.stored
+        if stored is None:
+            return self._source.frame.copy()
+        layout = stored.layout
+        body = stored.part(0, layout.start) + stored.part(layout.index_end, stored.reference.size)
+        return codecs.decode("parquet", body, rows=self.shape[0])
+
+    def encode(self) -> Blocks:
+        from include.s3_xcom.codecs import footers, frames
+
+        parquet = frames.encode(self._source.frame)
+        cut = footers.start(parquet)
+        planner = Planner(cut)
+
+        def pieces() -> Iterator[bytes]:
+            yield parquet[:cut]
+            yield from gather(self._lines(), planner)
+            yield planner.index()
+            yield parquet[cut:]
+
+        return Blocks("rows", ".parquet", packages.PARQUET, pieces(), planner)
+
+    def _lines(self) -> Iterator[bytes]:
+        for start in range(0, len(self), CHUNK_ROWS):
+            try:
+                yield from tagged.dumps_lines(
+                    list(self._source.span(start, min(start + CHUNK_ROWS, len(self))))
+                )
+            except UnsupportedValueError as error:
+                raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
+
+
+class FrameRows:
+    """The rows of a frame of this process."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self._names = list(frame.columns)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def get(self, number: int) -> dict[str, Any]:
+        return next(self.span(number, number + 1))
+
+    def span(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        for first in range(start, stop, CHUNK_ROWS):
+            part = self.frame.iloc[first : min(first + CHUNK_ROWS, stop)]
+            columns = [_python_values(part.iloc[:, i]) for i in range(part.shape[1])]
+            for values in zip(*columns) if columns else [()] * len(part):
+                yield dict(zip(self._names, values))
+
+
+def rows(frame: pd.DataFrame) -> Rows:
+    """The rows of a DataFrame, to expand over: element i is row i as a dict by column name.
+
+    The values are Python's: None for what is missing, datetime with its zone, int in columns of integers also
+    beside None if the dtype is one that keeps them (``Int64``, ``object``). A Timestamp or Timedelta with
+    nanoseconds stays one.
+
+    :raises TypeError: if it is no DataFrame, or the name of a column is no string
+    :raises ValueError: if two columns have the same name
+    """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"rows() takes a pandas.DataFrame, not a {type(frame).__name__}.")
+    others = [label for label in frame.columns if not isinstance(label, str)]
+    if others:
+        raise TypeError(
+            f"rows() needs strings for column names, and these are none: {_listed(others)}. Rename them, "
+            "such as by frame.rename(columns=str)."
+        )
+    twice = [label for label, count in Counter(frame.columns).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"rows() needs a name of its own for each column, and these stand twice: {_listed(twice)}."
+        )
+    return Rows(FrameRows(frame), "rows", list(frame.shape))
+
+
+def _listed(labels: list[Any]) -> str:
+    return ", ".join(f"{label!r:.60}" for label in labels[:10]) + (", ..." if len(labels) > 10 else "")
+
+
+def _python_values(column: pd.Series) -> list[Any]:
+    """The cells of a column, with Python's own types; objects stay what they are, if they are not missing."""
+    import numpy as np
+    import pandas as pd
+
+    values = column.tolist()
+    if column.dtype != object and any(isinstance(value, np.generic) for value in values):
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    special: dict[type, Callable[[Any], Any]] = {
+        float: lambda x: x if x == x else None,
+        complex: lambda x: x if x == x else None,
+        type(pd.NA): lambda x: None,
+        type(pd.NaT): lambda x: None,
+        pd.Timestamp: lambda x: x if x.nanosecond else x.to_pydatetime(),
+        pd.Timedelta: lambda x: x if x.nanoseconds else x.to_pytimedelta(),
+    }
+    kinds = set(map(type, values))
+    if kinds.isdisjoint(special):
+        return values
+    if len(kinds) == 1:
+        return list(map(special[kinds.pop()], values))
+    return [special[type(x)](x) if type(x) in special else x for x in values]

@@ -1,0 +1,118 @@
+"""What the mapped sequences have in common: read-only, they move data only for the elements asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.stored import Stored
+
+
+class Source(Protocol):
+    """Where elements come from: a value of this process, or an object in S3."""
+
+    def __len__(self) -> int: ...
+
+    def get(self, number: int) -> Any: ...
+
+    def span(self, start: int, stop: int) -> Iterator[Any]: ...
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A mapped sequence as the bytes of an object, which come piece by piece.
+
+    :param planner: knows where everything lies when the last piece has come
+    :param before_index: what lies between the last block and the index, in bytes
+    """
+
+    codec: str
+    suffix: str
+    content_type: str
+    pieces: Iterator[bytes]
+    planner: Planner
+    before_index: int = 0
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        return self.planner.layout(self.before_index).to_json()
+
+
+class Mapped(Sequence):
+    """A sequence for ``expand``: each mapped task moves its own element only.
+
+    :param source: of the elements
+    :param type: name of what it is, for people
+    :param shape: rows and columns, or the length; for people
+    """
+
+    def __init__(self, source: Source, type: str, shape: list[int]) -> None:  # noqa: A002
+        self._source = source
+        self.type = type
+        self.shape = shape
+
+    @property
+    def stored(self) -> Stored | None:
+        """Where in S3 it is; None if it was not pulled."""
+        return self._source if isinstance(self._source, Stored) else None
+
+    def encode(self) -> Blocks:
+        """As the bytes of an object.
+
+        :raises UnsupportedValueError: if an element would come back changed, at the latest from the pieces
+        """
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._slice(range(*index.indices(len(self))))
+        number = index + len(self) if index < 0 else index
+        if not 0 <= number < len(self):
+            raise IndexError(f"{self!r} has no element {index}.")
+        return self._source.get(number)
+
+    def _slice(self, numbers: range) -> list[Any]:
+        if not numbers:
+            return []
+        low, high = min(numbers), max(numbers)
+        elements = [x for i, x in enumerate(self._source.span(low, high + 1), low) if i in numbers]
+        return elements if numbers.step > 0 else elements[::-1]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._source.span(0, len(self))
+
+    def __contains__(self, value: object) -> bool:
+        return any(_same(element, value) for element in self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, (str, bytes)):
+            return NotImplemented
+        if isinstance(other, Mapped) and self.stored and other.stored:
+            mine, others = self.stored.reference, other.stored.reference
+            if (mine.address, mine.etag) == (others.address, others.etag):
+                return True
+        return len(self) == len(other) and all(map(_same, self, other))
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        shape = " x ".join(f"{n:,}" for n in self.shape)
+        return f"{self.type} ({shape})" + (f" at {self.stored.reference.address}" if self.stored else "")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two elements are equal; those of pandas and numpy compare cell by cell otherwise."""
+    if type(one) is not type(other) and (hasattr(one, "__array__") or hasattr(other, "__array__")):
+        return False
+    if hasattr(one, "equals"):
+        return one.equals(other)
+    if hasattr(one, "__array__"):
+        import numpy as np
+
+        return np.array_equal(one, other)
+    return one == other

@@ -1,0 +1,117 @@
+"""Elements of a mapped sequence read from S3, block by block."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+from include.s3_xcom import failures, store
+from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
+from include.s3_xcom.reference import Reference, human_size
+from include.s3_xcom.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Stored:
+    """The elements of one object.
+
+    :param split: a block's bytes to those of its elements
+    :param load: the bytes of an element to the element
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reference: Reference,
+        split: Callable[[bytes], list[bytes]],
+        load: Callable[[bytes], Any],
+    ) -> None:
+        self.settings = settings
+        self.reference = reference
+        self.layout = Layout.from_json(reference.layout)
+        self._split = split
+        self._load = load
+        # One block stays, so that one index after the other costs no request each. Its bytes, not its values:
+        # who changes an element changes it for himself.
+        self._kept: tuple[Block, list[bytes]] | None = None
+
+    def __len__(self) -> int:
+        return self.layout.length
+
+    def get(self, number: int) -> Any:
+        """One element: by one request, or by two if only the index finds it.
+
+        :raises StorageError: if S3 does not give it
+        :raises FormatError: if the object is not what its reference says
+        """
+        with failures.located(self.reference):
+            if self._kept is None or not self._holds(*self._kept, number):
+                self._kept = self._fetch(self._find(number))
+            block, elements = self._kept
+            return self._load(elements[number - block.first])
+
+    def span(self, start: int, stop: int) -> Iterator[Any]:
+        """Elements one after the other: one request, and one block in memory at a time.
+
+        Errors as of :meth:`get`.
+        """
+        if start >= stop:
+            return
+        with failures.located(self.reference):
+            first, last = self._find(start), self._find(stop - 1)
+            with store.opened(self.settings, self.reference, (first.offset, last.end)) as body:
+                for block, numbers in self._blocks(start, stop):
+                    elements = self._split(self._read(body, block.size))
+                    for number in numbers:
+                        yield self._load(elements[number - block.first])
+
+    def part(self, start: int, stop: int) -> bytes:
+        """Some of the object's bytes. Errors as of :func:`store.get`."""
+        with store.opened(self.settings, self.reference, (start, stop)) as body:
+            return self._read(body, stop - start)
+
+    def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
+        return block.first <= number < block.first + len(elements)
+
+    def _find(self, number: int) -> Block:
+        block = self.layout.find(number)
+        if block is None:
+            entry = self.layout.entry(number)
+            block = from_entry(self.part(entry, entry + ENTRY_BYTES))
+        return block
+
+    def _fetch(self, block: Block) -> tuple[Block, list[bytes]]:
+        start = time.perf_counter()
+        data = self.part(block.offset, block.end)
+        took = (time.perf_counter() - start) * 1000
+        log.info("Read %s of %s in %.0f ms", human_size(len(data)), self.reference.address, took)
+        return block, self._split(data)
+
+    def _blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
+        """The blocks of some elements, with the elements' numbers."""
+        while start < min(stop, self.layout.indexed_from):
+            block = self.layout.find(start)
+            end = min(stop, block.first + block.elements)
+            yield block, range(start, end)
+            start = end
+        if start < stop:
+            yield from self._indexed_blocks(start, stop)
+
+    def _indexed_blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
+        where = self.layout.entry(start), self.layout.entry(stop)
+        with store.opened(self.settings, self.reference, where) as index:
+            entries = (self._read(index, ENTRY_BYTES) for _ in range(start, stop))
+            for entry, same in itertools.groupby(entries):
+                end = start + len(list(same))
+                yield from_entry(entry), range(start, end)
+                start = end
+
+    def _read(self, body: BinaryIO, size: int) -> bytes:
+        data = body.read(size)
+        if len(data) != size:
+            raise failures.truncated(self.reference, len(data), size)
+        return data

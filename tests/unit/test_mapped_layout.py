@@ -1,0 +1,99 @@
+"""Where the elements of a mapped sequence lie."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.s3_xcom.errors import BadReferenceError, FormatError
+from include.s3_xcom.mapped.layout import (
+    BLOCK_BYTES,
+    ENTRY_BYTES,
+    MAX_RUNS,
+    Layout,
+    Planner,
+    from_entry,
+    gather,
+    split_lines,
+)
+
+
+def lay_out(sizes: list[int]) -> tuple[Layout, bytes]:
+    """Lines of these sizes, each with its number, as an object starting with a head of 7 bytes."""
+    planner = Planner(7)
+    lines = (b"%d" % number + b"x" * size + b"\n" for number, size in enumerate(sizes))
+    body = b"".join([b"\0" * 7, *gather(lines, planner), planner.index()])
+    return planner.layout(), body
+
+
+def find(layout: Layout, body: bytes, number: int) -> tuple[bytes, int]:
+    """An element as a reader finds it, and the bytes of its block."""
+    block = layout.find(number)
+    if block is None:
+        entry = layout.entry(number)
+        block = from_entry(body[entry : entry + ENTRY_BYTES])
+    data = body[block.offset : block.end]
+    return split_lines(data)[number - block.first], len(data)
+
+
+@given(st.lists(st.integers(0, 200) | st.integers(0, 100_000), max_size=60))
+def test_every_element_is_found_in_its_block(sizes):
+    layout, body = lay_out(sizes)
+    layout = Layout.from_json(json.loads(json.dumps(layout.to_json())))
+    assert layout.length == len(sizes)
+    for number, size in enumerate(sizes):
+        line, block_bytes = find(layout, body, number)
+        assert line == b"%d" % number + b"x" * size
+        assert block_bytes <= max(BLOCK_BYTES, size + 10) * 17 / 16
+
+
+@pytest.mark.parametrize(("size", "length"), [(300, 10_000), (20_000, 1000), (200_000, 100)])
+def test_elements_of_like_size_need_no_index(size, length):
+    layout, body = lay_out([size + i % 7 for i in range(length)])
+    assert layout.indexed_from == length
+    assert len(layout.runs) <= 3
+    assert len(body) < sum(len(line) for line in split_lines(body[7:])) * 1.08
+
+
+def test_a_block_of_small_elements_holds_about_64_kib():
+    layout, _ = lay_out([500] * 5000)
+    assert layout.runs[0].elements * 500 == pytest.approx(BLOCK_BYTES, rel=0.05)
+
+
+def test_padding_does_not_swell_what_varies():
+    sizes = [10 if i % 100 else 50_000 for i in range(20_000)]
+    _, body = lay_out(sizes)
+    assert len(body) < sum(sizes) * 1.2
+
+
+@pytest.mark.parametrize("length", [10, 1000, 10_000])
+def test_the_layout_stays_small_however_many_elements_there_are(length):
+    layout, _ = lay_out([(i * 7919) % 3000 * (i % 3) for i in range(length)])
+    assert len(layout.runs) <= MAX_RUNS
+    assert len(json.dumps(layout.to_json())) < 700
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"length": 1, "start": 0, "index": 5, "runs": [[1, 0, 5]]},
+        {"length": 1, "start": 0, "index": 5, "runs": [[1, 1, 0]]},
+        {"length": -1, "start": 0, "index": 5, "runs": []},
+        {"length": 1, "start": "0", "index": 5, "runs": []},
+        {"length": 1, "start": 0, "index": 5, "runs": [[1, 1]]},
+        {"length": 1, "start": 0, "index": 5, "runs": 7},
+    ],
+)
+def test_a_layout_that_no_push_writes_is_refused(fields):
+    with pytest.raises(BadReferenceError, match="layout"):
+        Layout.from_json(fields)
+
+
+@pytest.mark.parametrize("entry", [b"", b"A" * 19, b"!" * 20, b"A" * 24])
+def test_a_damaged_index_is_refused(entry):
+    with pytest.raises(FormatError, match="index"):
+        from_entry(entry)
