@@ -46,7 +46,7 @@ def test_the_rest_api_shows_the_reference_not_the_data(compose):
     entry = compose.api(
         f"dags/TestDag/dagRuns/{quote(run_id)}/taskInstances/Get_Data/xcomEntries/return_value"
     )
-    assert entry["value"].startswith("list (2), ")
+    assert entry["value"].startswith("rows (2 x 11), ")
     assert " s3://xcom/xcom/dag_id=TestDag/" in entry["value"]
 
 
