@@ -21,6 +21,8 @@ from airflow.exceptions import (
 )
 from airflow.models.xcom import XCOM_RETURN_KEY, BaseXCom
 
+from include.s3_xcom import lifecycle
+
 log = logging.getLogger(__name__)
 
 LARGE_BYTES = 64 * 1024
@@ -91,6 +93,9 @@ class S3XComBackend(BaseXCom):
             return pull.describe(self.value)
         except XComError as error:
             return f"unreadable: {error}"
+
+
+lifecycle.watch(BaseXCom)
 
 
 class _TooManyToExpandError(UnmappableXComLengthPushed):

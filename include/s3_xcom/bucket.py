@@ -14,15 +14,19 @@ PUBLIC_ACCESS = {
     "RestrictPublicBuckets": True,
 }
 ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-RULE_ID = "s3-xcom-abort-incomplete-uploads"
+RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
+"""Followed by the prefix: several deployments may share a bucket."""
+
 ABORT_AFTER_DAYS = 1
+MAX_RULE_ID = 255
 
 
-def ensure(s3: BaseClient, bucket: str, prefix: str) -> list[str]:
-    """Create the bucket if it is missing, and make it private, encrypted and free of unfinished uploads.
+def ensure(s3: BaseClient, bucket: str, prefix: str, retention_days: int = 0) -> list[str]:
+    """Create the bucket if it is missing, and make it private, encrypted and free of what is no longer needed.
 
     Safe to repeat. Rules of other people stay.
 
+    :param retention_days: after how many days objects expire; 0: never
     :return: what was done, a phrase each
     """
     done = []
@@ -40,17 +44,24 @@ def ensure(s3: BaseClient, bucket: str, prefix: str) -> list[str]:
     done.append("public access blocked")
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=ENCRYPTION)
     done.append("default encryption on")
-    rules = [rule for rule in _lifecycle_rules(s3, bucket) if rule.get("ID") != RULE_ID]
+    abort, expire = (f"{name}:{prefix}"[:MAX_RULE_ID] for name in RULE_IDS)
+    rules = [rule for rule in _lifecycle_rules(s3, bucket) if rule.get("ID") not in (abort, expire)]
+    below = {"Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""}}
     rules.append(
-        {
-            "ID": RULE_ID,
-            "Status": "Enabled",
-            "Filter": {"Prefix": f"{prefix}/" if prefix else ""},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS},
-        }
+        {"ID": abort, **below, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS}}
     )
+    if retention_days:
+        rules.append(
+            {
+                "ID": expire,
+                **below,
+                "Expiration": {"Days": retention_days},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": retention_days},
+            }
+        )
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
     done.append(f"unfinished uploads removed after {ABORT_AFTER_DAYS} day")
+    done.append(f"objects expire after {retention_days} days" if retention_days else "objects never expire")
     return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Iterator
 
 from include.s3_xcom.errors import (
@@ -28,16 +29,19 @@ _DENIED = {
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
-_RERUN = "Clear the task that pushed it, so that it runs again."
+_RERUN = "Clear the task that pushed it, so that it runs again (in the UI: Grid, the run, the task, Clear)."
 
 
 @contextlib.contextmanager
-def explained(settings: Settings, doing: str, address: str, owner: Owner | None = None) -> Iterator[None]:
+def explained(
+    settings: Settings, doing: str, address: str, owner: Owner | None = None, pushed: str | None = None
+) -> Iterator[None]:
     """Turn botocore's errors into ours.
 
     :param doing: what is tried, such as ``push``
     :param address: ``s3://`` address of the object or bucket
     :param owner: the XCom concerned, where there is one
+    :param pushed: when it was pushed, in ISO 8601
     :raises SettingError: for what the operator has to put right
     :raises StorageError: for what S3 or the network did
     """
@@ -46,7 +50,7 @@ def explained(settings: Settings, doing: str, address: str, owner: Owner | None 
     except XComError:
         raise
     except Exception as error:
-        kind, why = _explain(error, settings)
+        kind, why = _explain(error, settings, pushed)
         if kind is None:
             raise
         whose = f"{owner}, " if owner else ""
@@ -73,7 +77,7 @@ def truncated(reference: Reference, found: int, expected: int) -> IntegrityError
     )
 
 
-def _explain(error: Exception, settings: Settings) -> tuple[type[XComError] | None, str]:
+def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[type[XComError] | None, str]:
     # Not before there is an error: botocore takes a while to import.
     from botocore import exceptions as boto
     from urllib3.exceptions import HTTPError
@@ -81,7 +85,7 @@ def _explain(error: Exception, settings: Settings) -> tuple[type[XComError] | No
     name = type(error).__name__
     connection = f"Airflow connection {settings.conn_id!r}" if settings.conn_id else "AWS environment"
     if isinstance(error, boto.ClientError):
-        return _explain_answer(error.response, settings, connection)
+        return _explain_answer(error.response, settings, connection, pushed)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
     if isinstance(error, (boto.IncompleteReadError, boto.ResponseStreamingError, HTTPError)):
@@ -96,7 +100,9 @@ def _explain(error: Exception, settings: Settings) -> tuple[type[XComError] | No
     return None, ""
 
 
-def _explain_answer(response: dict, settings: Settings, connection: str) -> tuple[type[XComError], str]:
+def _explain_answer(
+    response: dict, settings: Settings, connection: str, pushed: str | None
+) -> tuple[type[XComError], str]:
     code = response.get("Error", {}).get("Code", "")
     if code == "NoSuchBucket":
         return SettingError, (
@@ -104,7 +110,7 @@ def _explain_answer(response: dict, settings: Settings, connection: str) -> tupl
             "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
         )
     if code in ("NoSuchKey", "404"):
-        return ObjectMissingError, f"the object is no longer in the bucket. {_RERUN}"
+        return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {_RERUN}"
     if code in ("PreconditionFailed", "412", "InvalidRange"):
         return IntegrityError, f"the object is not the one that was pushed. {_RERUN}"
     if code in _DENIED:
@@ -113,3 +119,15 @@ def _explain_answer(response: dict, settings: Settings, connection: str) -> tupl
             "with the bucket (docs/aws.md)."
         )
     return StorageError, f"S3 answered {code}: {response.get('Error', {}).get('Message', '')}"
+
+
+def _explain_missing(retention_days: int, pushed: str | None) -> str:
+    if retention_days and pushed:
+        made = datetime.datetime.fromisoformat(pushed)
+        expired = made + datetime.timedelta(days=retention_days)
+        if expired < datetime.datetime.now(datetime.timezone.utc):
+            return (
+                f"the object expired on {expired:%Y-%m-%d}: it was pushed on {made:%Y-%m-%d}, and "
+                f"[s3_xcom] retention_days is {retention_days}."
+            )
+    return "the object is no longer in the bucket."

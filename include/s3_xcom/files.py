@@ -73,11 +73,15 @@ class File:
             with self._path.open("rb") as stream:
                 yield stream
             return
-        from include.s3_xcom import store
+        from include.s3_xcom import store, transfers
 
         settings, reference = self._stored
-        with store.opened(settings, reference) as stream:
+        with (
+            transfers.observed("pull", "Read") as transfer,
+            store.opened(settings, reference) as stream,
+        ):
             yield stream
+            transfer.subject, transfer.size = reference, reference.size
 
     def pushed(self) -> None:
         """Called when it is in S3."""

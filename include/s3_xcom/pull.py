@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
-import time
 from typing import Any
 
-from include.s3_xcom import codecs, failures, files, mapped, reference, settings, store
+from include.s3_xcom import codecs, failures, files, mapped, reference, settings, store, transfers
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, FormatError
 from include.s3_xcom.files import File
 from include.s3_xcom.reference import RESERVED, Reference
 from include.s3_xcom.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 def pull(row: bytes, *, may_pickle: bool) -> Any:
@@ -29,13 +25,19 @@ def pull(row: bytes, *, may_pickle: bool) -> Any:
     parsed = json.loads(row)
     if not _is_reference(parsed):
         return tagged.loads(row)
-    start = time.perf_counter()
-    current = settings.load()
-    pointer = reference.checked(parsed, current)
-    with failures.located(pointer):
-        value = _fetch(current, pointer, may_pickle)
-    log.info("Pulled %s in %.0f ms", pointer, (time.perf_counter() - start) * 1000)
+    with transfers.observed("pull", "Pulled") as transfer:
+        current = settings.load()
+        pointer = reference.checked(parsed, current)
+        with failures.located(pointer):
+            value = fetch(current, pointer, may_pickle=may_pickle)
+        transfer.subject = pointer
+        transfer.size = 0 if is_lazy(pointer) else pointer.size
     return value
+
+
+def is_lazy(pointer: Reference) -> bool:
+    """Whether a pull moves no data yet: of files and mapped sequences."""
+    return pointer.codec == files.CODEC or pointer.codec in mapped.CODECS
 
 
 def reference_in(row: bytes) -> Reference | None:
@@ -81,8 +83,13 @@ def _is_reference(parsed: Any) -> bool:
     return isinstance(parsed, dict) and parsed.get(RESERVED) == "reference"
 
 
-def _fetch(current: Settings, pointer: Reference, may_pickle: bool) -> Any:
-    """The value itself; of files and mapped sequences, what will fetch it when it is asked for."""
+def fetch(current: Settings, pointer: Reference, *, may_pickle: bool) -> Any:
+    """The value of an object; of files and mapped sequences, what will fetch it when it is asked for.
+
+    :param pointer: one that may be followed
+    :raises StorageError: if S3 does not give the object, or gives another one
+    :raises FormatError: if the object is not what the reference says
+    """
     if pointer.codec == files.CODEC:
         return File.stored(current, pointer)
     if pointer.codec in mapped.CODECS:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
-import logging
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from include.s3_xcom import codecs, files, mapped, reference, settings, store
+from include.s3_xcom import codecs, files, mapped, reference, settings, store, transfers
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.files import File
 from include.s3_xcom.mapped import Mapped
 from include.s3_xcom.reference import Owner, Reference
 from include.s3_xcom.settings import Settings
-
-log = logging.getLogger(__name__)
+from include.s3_xcom.transfers import Transfer
 
 # S3 takes 2 KB of user metadata; the ids in it are there for people.
 MAX_METADATA_VALUE = 250
@@ -33,14 +31,14 @@ def push(value: Any, owner: Owner, *, may_pickle: bool) -> bytes:
     :raises StorageError: if S3 does not take it
     """
     try:
-        row = codecs.encode_small(value)
-        return row if row is not None else _push(value, owner, may_pickle)
+        with transfers.observed("push", "Pushed") as transfer:
+            row = codecs.encode_small(value)
+            return row if row is not None else _push(value, owner, may_pickle, transfer)
     except UnsupportedValueError as error:
         raise UnsupportedValueError(f"Cannot push {owner}: {error}"[:-1]) from error.__cause__
 
 
-def _push(value: Any, owner: Owner, may_pickle: bool) -> bytes:
-    start = time.perf_counter()
+def _push(value: Any, owner: Owner, may_pickle: bool, transfer: Transfer) -> bytes:
     current = settings.load()
     stem = reference.make_stem(current, owner)
     source = _pulled_from(value)
@@ -55,7 +53,7 @@ def _push(value: Any, owner: Owner, may_pickle: bool) -> bytes:
             pointer = _store(current, owner, stem, codecs.compressed(encoded, current.compression))
     if isinstance(value, File):
         value.pushed()
-    log.info("Pushed %s in %.0f ms", pointer, (time.perf_counter() - start) * 1000)
+    transfer.subject, transfer.size = pointer, pointer.size
     return json.dumps(pointer.to_json()).encode()
 
 
@@ -82,6 +80,7 @@ def _uploader(current: Settings, owner: Owner, stem: str) -> Callable[[File, int
             "etag": pointer.etag,
             "size": pointer.size,
             "name": pointer.name,
+            "sha256": pointer.sha256,
         }
 
     return upload
@@ -110,8 +109,9 @@ def _store(current: Settings, owner: Owner, stem: str, encoded: codecs.Encoded) 
         name=encoded.name,
         compression=encoded.compression,
         raw_size=encoded.raw_size,
+        files=encoded.files,
     )
-    etag = store.put(
+    stored = store.put(
         current,
         pointer.key,
         encoded.body,
@@ -121,14 +121,14 @@ def _store(current: Settings, owner: Owner, stem: str, encoded: codecs.Encoded) 
         content_encoding=encoded.compression,
         metadata=_metadata(owner, pointer),
     )
-    return dataclasses.replace(pointer, etag=etag)
+    return _finished(pointer, stored)
 
 
 def _store_pieces(current: Settings, owner: Owner, stem: str, value: Mapped) -> Reference:
     blocks = value.encode()
     key = stem + blocks.suffix
     pointer = Reference(current.bucket, key, blocks.codec, 0, "", value.type, value.shape)
-    etag, size = store.put_pieces(
+    stored = store.put_pieces(
         current,
         key,
         blocks.pieces,
@@ -136,7 +136,7 @@ def _store_pieces(current: Settings, owner: Owner, stem: str, value: Mapped) -> 
         content_type=blocks.content_type,
         metadata=_metadata(owner, pointer),
     )
-    return dataclasses.replace(pointer, etag=etag, size=size, layout=blocks.layout)
+    return dataclasses.replace(_finished(pointer, stored), layout=blocks.layout)
 
 
 def _copy(current: Settings, owner: Owner, stem: str, source: Reference) -> Reference:
@@ -151,7 +151,17 @@ def _copy(current: Settings, owner: Owner, stem: str, source: Reference) -> Refe
         content_type=content_type,
         metadata=_metadata(owner, pointer),
     )
-    return dataclasses.replace(pointer, etag=etag)
+    return dataclasses.replace(pointer, etag=etag, pushed=_now())
+
+
+def _finished(pointer: Reference, stored: store.Stored) -> Reference:
+    return dataclasses.replace(
+        pointer, etag=stored.etag, size=stored.size, sha256=stored.sha256, pushed=_now()
+    )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _metadata(owner: Owner, pointer: Reference) -> dict[str, str]:
@@ -168,6 +178,7 @@ def _metadata(owner: Owner, pointer: Reference) -> dict[str, str]:
         "key": owner.key,
         "file-name": pointer.name or "",
         "compression": pointer.compression or "",
+        "raw-size": pointer.raw_size or "",
     }
     ascii_words = {name: quote(str(word), safe=" /:+@,")[:MAX_METADATA_VALUE] for name, word in words.items()}
     return {name: word for name, word in ascii_words.items() if word}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,6 +60,10 @@ class Reference:
     :param name: of the file, if it is one
     :param compression: of the object; None: not compressed
     :param raw_size: of the object before compression, in bytes
+    :param sha256: of the object, in hexadecimal; tells the pushed content where the ETag is another one,
+        as after a restore
+    :param pushed: when it was pushed, in ISO 8601
+    :param files: how many files the value holds, which are objects beside this one
     :param layout: of a mapped sequence, where its elements lie
     """
 
@@ -73,6 +77,9 @@ class Reference:
     name: str | None = None
     compression: str | None = None
     raw_size: int | None = None
+    sha256: str | None = None
+    pushed: str | None = None
+    files: int = 0
     layout: dict[str, Any] | None = None
 
     @property
@@ -89,10 +96,13 @@ class Reference:
         return f"{self.type}{f' ({shape})' if shape else ''}, {human_size(self.size)}, {self.address}"
 
     def to_json(self) -> dict[str, Any]:
-        fields = asdict(self)
-        if self.layout is None:
-            del fields["layout"]
-        return {RESERVED: "reference", "version": VERSION, **fields}
+        told = {name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name, ...)}
+        return {RESERVED: "reference", "version": VERSION, **told}
+
+
+_DEFAULTS = {"shape": []} | {
+    name: f.default for name, f in Reference.__dataclass_fields__.items() if f.default is not MISSING
+}
 
 
 def read(fields: dict[str, Any]) -> Reference:
@@ -106,15 +116,16 @@ def read(fields: dict[str, Any]) -> Reference:
             f"This XCom was pushed by a newer version of the backend (format {version}; this one "
             f"reads up to {VERSION}). Update include/ on this machine."
         )
-    names = Reference.__dataclass_fields__.keys() - {"layout"}
+    names = Reference.__dataclass_fields__.keys() & fields.keys()
     try:
-        reference = Reference(**{name: fields[name] for name in names}, layout=fields.get("layout"))
+        reference = Reference(**{name: fields[name] for name in names})
         texts = (reference.bucket, reference.key, reference.codec, reference.etag, reference.type)
-        numbers = (reference.size, *reference.shape, reference.raw_size or 0)
+        words = {type(word) for word in (reference.name, reference.compression, reference.sha256)}
+        numbers = (reference.size, *reference.shape, reference.raw_size or 0, reference.files)
         valid = (
             version == VERSION
             and all(type(text) is str for text in texts)
-            and {type(reference.name), type(reference.compression)} <= {str, type(None)}
+            and words | {type(reference.pushed)} <= {str, type(None)}
             and all(type(number) is int and number >= 0 for number in numbers)
             and type(reference.layout) in (dict, type(None))
         )
@@ -134,15 +145,32 @@ def checked(fields: dict[str, Any], settings: Settings) -> Reference:
     :raises BadReferenceError: also if it leads out of the configured bucket and prefix
     """
     reference = read(fields)
-    head = f"{settings.prefix}/" if settings.prefix else ""
-    below = reference.key.removeprefix(head)
-    inside = reference.key.startswith(head) and _KEY.fullmatch(below) is not None
-    if reference.bucket != settings.bucket or not inside:
+    check(reference, settings)
+    return reference
+
+
+def check(reference: Reference, settings: Settings) -> None:
+    """Make sure that a reference may be followed.
+
+    :raises BadReferenceError: if it leads out of the configured bucket and prefix
+    """
+    if reference.bucket != settings.bucket or not is_key(reference.key, settings):
+        head = head_of(settings)
         raise BadReferenceError(
             f"The reference {reference.address} leads out of s3://{settings.bucket}/{head} and is not "
             "followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
         )
-    return reference
+
+
+def is_key(key: str, settings: Settings) -> bool:
+    """Whether a push with these settings makes such keys."""
+    head = head_of(settings)
+    return key.startswith(head) and _KEY.fullmatch(key.removeprefix(head)) is not None
+
+
+def head_of(settings: Settings) -> str:
+    """What all keys start with."""
+    return f"{settings.prefix}/" if settings.prefix else ""
 
 
 def beside(main: Reference, fields: Any) -> Reference:
@@ -152,14 +180,19 @@ def beside(main: Reference, fields: Any) -> Reference:
     :raises BadReferenceError: if it would lead elsewhere
     """
     try:
-        suffix, etag, size, name = (fields[key] for key in ("suffix", "etag", "size", "name"))
+        suffix, etag, size, name, sha256 = (
+            fields[key] for key in ("suffix", "etag", "size", "name", "sha256")
+        )
         valid = re.fullmatch(r"\.\d+\.[a-z0-9]{1,10}", suffix) and type(size) is int and size >= 0
-        valid = valid and type(etag) is str and type(name) is str
+        valid = valid and all(type(text) is str for text in (etag, name, sha256))
     except (KeyError, TypeError):
         valid = False
     if not valid:
         raise BadReferenceError(f"{main.address} ({main.owner}) holds a file that no push writes.")
-    return Reference(main.bucket, stem_of(main.key) + suffix, "file", size, etag, "File", [], name)
+    key = stem_of(main.key) + suffix
+    return Reference(
+        main.bucket, key, "file", size, etag, "File", [], name, sha256=sha256, pushed=main.pushed
+    )
 
 
 def make_stem(settings: Settings, owner: Owner) -> str:
@@ -183,7 +216,7 @@ def stem_of(key: str) -> str:
 
 def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:
     """What the keys of all objects of a DAG run start with."""
-    head = f"{settings.prefix}/" if settings.prefix else ""
+    head = head_of(settings)
     return f"{head}dag_id={encode_segment(dag_id)}/run_id={encode_segment(run_id)}/"
 
 

@@ -19,6 +19,7 @@ class Settings:
     :param conn_id: Airflow connection with credentials, region and endpoint; empty: boto3's own search
         (environment, profile, role)
     :param inline_max_bytes: containers whose JSON is no longer stay in the metadata database
+    :param retention_days: after how many days S3 deletes objects; 0: never
     :param compression: of JSON, text, bytes and arrays: ``none``, ``gzip`` or ``zstd``
     """
 
@@ -27,6 +28,7 @@ class Settings:
     conn_id: str = "aws_default"
     inline_max_bytes: int = 0
     compression: str = "none"
+    retention_days: int = 0
 
 
 def load() -> Settings:
@@ -53,6 +55,7 @@ def load() -> Settings:
         conn_id=conf.get(SECTION, "conn_id", fallback=Settings.conn_id).strip(),
         inline_max_bytes=_natural("inline_max_bytes", Settings.inline_max_bytes),
         compression=compression,
+        retention_days=_natural("retention_days", Settings.retention_days),
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom import failures
@@ -23,9 +27,41 @@ SINGLE_PUT_BYTES = 64 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024
 SINGLE_COPY_BYTES = 5 * 1024**3
 COPY_PART_BYTES = 1024**3
+DELETE_KEYS = 1000
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
+CHUNK_BYTES = 1024 * 1024
+
+_restored: dict[str, str] = {}
+"""The ETags of objects that have their content, but not their ETag, by their addresses."""
+
 _clients: dict[tuple[int, str], BaseClient] = {}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What came of storing an object.
+
+    :param size: in bytes
+    :param sha256: of its content, in hexadecimal
+    """
+
+    etag: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it.
+
+    :param size: in bytes
+    :param age: in seconds
+    """
+
+    key: str
+    size: int
+    age: float
 
 
 def put(
@@ -38,14 +74,13 @@ def put(
     content_type: str,
     content_encoding: str | None = None,
     metadata: dict[str, str],
-) -> str:
+) -> Stored:
     """Store one object.
 
     :param body: the bytes, or a stream of them, of which one part at a time is held in memory
     :param size: of the body, in bytes
     :param owner: whom it belongs to, for error messages
     :param metadata: user metadata; ASCII only
-    :return: the ETag of the object
     :raises SettingError: if the connection does not exist
     :raises StorageError: if S3 does not take it; nothing is stored then
     """
@@ -54,8 +89,8 @@ def put(
         about["ContentEncoding"] = content_encoding
     with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
         if size <= SINGLE_PUT_BYTES:
-            body = bytes(body) if isinstance(body, memoryview) else body
-            return client(settings).put_object(Body=body, ContentLength=size, **about)["ETag"]
+            whole = bytes(body) if isinstance(body, (bytes, memoryview)) else body.read(size)
+            return _put_whole(client(settings), about, whole)
         return _put_parts(client(settings), about, _parts(body, size))
 
 
@@ -67,12 +102,10 @@ def put_pieces(
     owner: Owner,
     content_type: str,
     metadata: dict[str, str],
-) -> tuple[str, int]:
+) -> Stored:
     """Store one object whose bytes come piece by piece, of which little more than one part is held in memory.
 
     Parameters and errors as of :func:`put`.
-
-    :return: the ETag of the object, and its size in bytes
     """
     about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
     with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
@@ -83,12 +116,8 @@ def put_pieces(
             if size > SINGLE_PUT_BYTES:
                 break
         else:
-            return client(settings).put_object(Body=b"".join(head), **about)["ETag"], size
-        sizes: list[int] = []
-        parts = _gathered(itertools.chain(head, pieces), sizes)
-        del head
-        etag = _put_parts(client(settings), about, parts)
-        return etag, sum(sizes)
+            return _put_whole(client(settings), about, b"".join(head))
+        return _put_parts(client(settings), about, _gathered(itertools.chain(head, pieces)))
 
 
 def copy(
@@ -134,6 +163,39 @@ def get(settings: Settings, reference: Reference) -> bytes:
     return data
 
 
+def delete(settings: Settings, keys: Sequence[str]) -> list[str]:
+    """Delete objects, a thousand with each request. One that is gone already counts as deleted.
+
+    :return: the keys that S3 did not delete
+    :raises StorageError: if S3 cannot be reached or denies it
+    """
+    left = []
+    with failures.explained(settings, "delete from", f"s3://{settings.bucket}"):
+        for start in range(0, len(keys), DELETE_KEYS):
+            chunk = [{"Key": key} for key in keys[start : start + DELETE_KEYS]]
+            answer = client(settings).delete_objects(
+                Bucket=settings.bucket, Delete={"Objects": chunk, "Quiet": True}
+            )
+            left += [error["Key"] for error in answer.get("Errors", [])]
+    return left
+
+
+def listed(settings: Settings, prefix: str) -> Iterator[list[Listed]]:
+    """The objects whose keys start with a prefix, in the order of their keys, a request at a time.
+
+    :raises StorageError: if S3 cannot be reached or denies it
+    """
+    with failures.explained(settings, "list", f"s3://{settings.bucket}/{prefix}"):
+        pages = client(settings).get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=settings.bucket, Prefix=prefix):
+            # By S3's clock, which also gave the objects their times.
+            now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+            yield [
+                Listed(item["Key"], item["Size"], (now - item["LastModified"]).total_seconds())
+                for item in page.get("Contents", [])
+            ]
+
+
 @contextlib.contextmanager
 def opened(
     settings: Settings, reference: Reference, span: tuple[int, int] | None = None
@@ -143,13 +205,39 @@ def opened(
     :param span: the first byte and the one after the last, if it is not to be all
     """
     extent = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-    with failures.explained(settings, "pull", reference.address, reference.owner):
-        # If-Match pins the content: S3 answers 412 if the object is no longer the one pushed.
-        response = client(settings).get_object(
-            Bucket=reference.bucket, Key=reference.key, IfMatch=reference.etag, **extent
-        )
+    with failures.explained(settings, "pull", reference.address, reference.owner, reference.pushed):
+        response = _get_pinned(client(settings), reference, extent)
         with contextlib.closing(response["Body"]) as body:
             yield body
+
+
+def _get_pinned(s3: BaseClient, reference: Reference, extent: dict[str, str]) -> dict[str, Any]:
+    """GET the object that was pushed, and no other.
+
+    Its ETag pins it: with If-Match, S3 answers 412 for any other content, of parts of it too. An object restored
+    from a copy can have another ETag (those of multipart uploads tell of the parts), so then it is read whole
+    once, and its SHA-256 decides.
+    """
+    where = {"Bucket": reference.bucket, "Key": reference.key}
+    try:
+        etag = _restored.get(reference.address, reference.etag)
+        return s3.get_object(IfMatch=etag, **where, **extent)
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+            raise
+        whole = s3.get_object(**where)
+        with contextlib.closing(whole["Body"]) as body:
+            if whole["ContentLength"] != reference.size or _sha256(body) != reference.sha256:
+                raise
+    _restored[reference.address] = whole["ETag"]
+    return s3.get_object(IfMatch=whole["ETag"], **where, **extent)
+
+
+def _sha256(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def client(settings: Settings) -> BaseClient:
@@ -161,7 +249,9 @@ def client(settings: Settings) -> BaseClient:
     identity = (os.getpid(), settings.conn_id)
     if identity not in _clients:
         _clients.clear()
-        _clients[identity] = _new_client(settings.conn_id)
+        # Looking up the connection commits and closes the database session of its thread: not the caller's.
+        with ThreadPoolExecutor(max_workers=1) as apart:
+            _clients[identity] = apart.submit(_new_client, settings.conn_id).result()
     return _clients[identity]
 
 
@@ -196,24 +286,35 @@ def _parts(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
             yield body.read(length)
 
 
-def _gathered(pieces: Iterable[bytes], sizes: list[int]) -> Iterator[bytes]:
-    """Pieces as parts that S3 takes, which grow so that any object fits in the number that it takes.
-
-    :param sizes: gets the size of each
-    """
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces as parts that S3 takes, which grow so that any object fits in the number that it takes."""
     part = bytearray()
+    count = 0
     for piece in pieces:
         part += piece
-        while len(part) >= (enough := PART_BYTES * (1 + len(sizes) // 1000)):
-            sizes.append(enough)
+        while len(part) >= (enough := PART_BYTES * (1 + count // 1000)):
             yield bytes(memoryview(part)[:enough])
             del part[:enough]
-    sizes.append(len(part))
+            count += 1
     yield bytes(part)
 
 
-def _put_parts(s3: BaseClient, about: dict[str, Any], parts: Iterable[bytes]) -> str:
-    return _put_in_parts(s3, about, parts, lambda part, **where: s3.upload_part(Body=part, **where))
+def _put_whole(s3: BaseClient, about: dict[str, Any], body: bytes) -> Stored:
+    etag = s3.put_object(Body=body, **about)["ETag"]
+    return Stored(etag, len(body), hashlib.sha256(body).hexdigest())
+
+
+def _put_parts(s3: BaseClient, about: dict[str, Any], parts: Iterable[bytes]) -> Stored:
+    size, digest = 0, hashlib.sha256()
+
+    def put_part(part: bytes, **where: Any) -> dict[str, Any]:
+        nonlocal size
+        size += len(part)
+        digest.update(part)
+        return s3.upload_part(Body=part, **where)
+
+    etag = _put_in_parts(s3, about, parts, put_part)
+    return Stored(etag, size, digest.hexdigest())
 
 
 def _put_in_parts(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from include.s3_xcom import failures, store
+from include.s3_xcom import failures, store, transfers
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 class Stored:
@@ -61,13 +57,15 @@ class Stored:
         """
         if start >= stop:
             return
-        with failures.located(self.reference):
+        with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
             with store.opened(self.settings, self.reference, (first.offset, last.end)) as body:
                 for block, numbers in self._blocks(start, stop):
                     elements = self._split(self._read(body, block.size))
                     for number in numbers:
                         yield self._load(elements[number - block.first])
+            transfer.size = last.end - first.offset
+            transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
 
     def part(self, start: int, stop: int) -> bytes:
         """Some of the object's bytes. Errors as of :func:`store.get`."""
@@ -85,10 +83,10 @@ class Stored:
         return block
 
     def _fetch(self, block: Block) -> tuple[Block, list[bytes]]:
-        start = time.perf_counter()
-        data = self.part(block.offset, block.end)
-        took = (time.perf_counter() - start) * 1000
-        log.info("Read %s of %s in %.0f ms", human_size(len(data)), self.reference.address, took)
+        with transfers.observed("pull", "Read") as transfer:
+            data = self.part(block.offset, block.end)
+            transfer.size = len(data)
+            transfer.subject = f"{human_size(len(data))} of {self.reference.address}"
         return block, self._split(data)
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
