@@ -50,13 +50,13 @@ class S3XComBackend(BaseXCom):
         :raises StorageError: if S3 does not take it
         """
         from include.s3_xcom.push import push
-        from include.s3_xcom.reference import Owner
+        from include.s3_xcom.reference import UNKNOWN, Owner
 
         expanded = key == XCOM_RETURN_KEY and _has_mapped_dependants()
         if expanded:
             _check_mappable(value)
-        ids = (name or "unknown" for name in (dag_id, run_id, task_id))
-        owner = Owner(*ids, map_index=-1 if map_index is None else map_index, key=key or "unknown")
+        ids = (name or UNKNOWN for name in (dag_id, run_id, task_id))
+        owner = Owner(*ids, map_index=-1 if map_index is None else map_index, key=key or UNKNOWN)
         row = push(value, owner, may_pickle=_may_pickle())
         if expanded:
             _advise(value, row)

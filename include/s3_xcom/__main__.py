@@ -1,50 +1,252 @@
-"""``python -m include.s3_xcom``: the bucket from the command line."""
+"""``python -m include.s3_xcom``: XComs in S3 from the command line."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
+import logging
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
-from include.s3_xcom import bucket, failures, settings, store
-from include.s3_xcom.errors import XComError
+from include.s3_xcom import bucket, failures, inventory, reference, settings, show, store
+from include.s3_xcom import sweep as sweeping
+from include.s3_xcom.errors import SettingError, XComError
+from include.s3_xcom.reference import Owner, human_size
+from include.s3_xcom.settings import Settings
+from include.s3_xcom.store import Listed
+
+EXAMPLES = """\
+examples:
+  python -m include.s3_xcom init
+  python -m include.s3_xcom ls --dag TestDag
+  python -m include.s3_xcom show --dag TestDag --run manual__2026-01-01T00:00:00+00:00 --task Get_Data
+  python -m include.s3_xcom show s3://xcom/xcom/dag_id=TestDag/... --save rows.parquet
+  python -m include.s3_xcom sweep                        # only says what it would delete
+  python -m include.s3_xcom sweep --delete --grace 48h
+
+exit codes: 0 done; 1 failed, or objects could not be deleted; 2 wrong usage
+"""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    :return: the exit code: 0 done, 1 failed, 2 (by argparse) wrong usage
+    :return: the exit code, as said in EXAMPLES
     """
     options = _parser().parse_args(arguments)
+    logging.getLogger("include").setLevel(logging.WARNING)
     try:
-        options.run(options)
+        return options.run(options, settings.load())
     except XComError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print("Interrupted. It is safe to start again.", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m include.s3_xcom", description="The bucket that holds XComs."
+        prog="python -m include.s3_xcom",
+        description="The XComs in S3: settings are those of [s3_xcom] in Airflow's configuration.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    init = commands.add_parser(
+
+    def command(name: str, run: Any, help_: str, description: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=description or f"{help_.capitalize()}.")
+        added.set_defaults(run=run)
+        return added
+
+    command(
         "init",
-        help="create the bucket if it is missing, and put its settings right",
-        description="Create the bucket of [s3_xcom] if it is missing; block public access, switch on "
-        "default encryption, and have unfinished uploads removed. Safe to repeat.",
+        _init,
+        "create the bucket if it is missing, and put its settings right",
+        "Create the bucket if it is missing; block public access, switch on default encryption, have "
+        "unfinished uploads removed, and objects after retention_days. Safe to repeat; other rules stay.",
     )
-    init.set_defaults(run=_init)
+    ls = command("ls", _ls, "list the objects, and whether an XCom refers to them")
+    _add_ids(ls)
+    _add_output(ls)
+    one = command("show", _show, "show the start of one XCom, or save its object")
+    one.add_argument("address", nargs="?", help="s3:// address; or give the ids")
+    _add_ids(one)
+    one.add_argument("--key", default="return_value", help="default: %(default)s")
+    one.add_argument("--map-index", type=int, default=-1, help="of a mapped task")
+    one.add_argument("--save", metavar="PATH", type=Path, help="copy the object there, as it is")
+    sweep = command(
+        "sweep",
+        _sweep,
+        "find the objects that no XCom refers to, and delete them if asked to",
+        "Find the objects that no XCom refers to: those of deleted DAGs and runs, of `airflow db clean`, and "
+        "of pushes that were rolled back. Safe beside running tasks, and to interrupt.",
+    )
+    sweep.add_argument("--delete", action="store_true", help="delete them; otherwise they are only counted")
+    sweep.add_argument(
+        "--grace",
+        type=_duration,
+        default=sweeping.GRACE_SECONDS,
+        metavar="TIME",
+        help="leave alone what is younger, such as 90m, 24h or 7d (default: 24h)",
+    )
+    sweep.add_argument(
+        "--force", action="store_true", help="delete even if the metadata database refers to nothing here"
+    )
+    _add_output(sweep)
     return parser
 
 
-def _init(options: argparse.Namespace) -> None:
-    current = settings.load()
+def _add_ids(parser: argparse.ArgumentParser) -> None:
+    for name in ("dag", "run", "task"):
+        parser.add_argument(f"--{name}", metavar="ID", default="")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", choices=("table", "json", "yaml"), default="table")
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90m, 24h or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _init(options: argparse.Namespace, current: Settings) -> int:
     address = f"s3://{current.bucket}"
     with failures.explained(current, "set up", address):
-        for phrase in bucket.ensure(store.client(current), current.bucket, current.prefix):
-            print(f"{address}: {phrase}")
+        done = bucket.ensure(store.client(current), current.bucket, current.prefix, current.retention_days)
+    for phrase in done:
+        print(f"{address}: {phrase}")
+    return 0
+
+
+def _ls(options: argparse.Namespace, current: Settings) -> int:
+    lines: list[dict[str, Any]] = []
+    for page in store.listed(current, _prefix(options, current)):
+        items = [item for item in page if reference.is_key(item.key, current)]
+        items = [item for item in items if options.task in ("", reference.parse_key(item.key).task_id)]
+        lines += _describe(items, current)
+    _print(lines, options.output)
+    return 0
+
+
+def _prefix(options: argparse.Namespace, current: Settings) -> str:
+    if options.dag and options.run:
+        return reference.run_prefix(current, options.dag, options.run)
+    if options.run:
+        raise SettingError("--run needs --dag.")
+    return reference.head_of(current) + (
+        f"dag_id={reference.encode_segment(options.dag)}/" if options.dag else ""
+    )
+
+
+def _describe(items: list[Listed], current: Settings) -> list[dict[str, Any]]:
+    try:
+        known = inventory.references_to(item.key for item in items)
+    except SettingError:
+        known = None
+
+    def line(item: Listed) -> dict[str, Any]:
+        pointer = (known or {}).get(reference.stem_of(item.key))
+        if pointer is None or pointer.key != item.key:
+            pointer = show.of_object(current, item.key)
+        told = {
+            "object": f"s3://{current.bucket}/{item.key}",
+            "type": pointer.type,
+            "shape": " x ".join(map(str, pointer.shape)),
+            "size": human_size(item.size),
+            "age": str(datetime.timedelta(seconds=int(item.age))),
+        }
+        if known is not None:
+            told["referenced"] = "yes" if reference.stem_of(item.key) in known else "no"
+        return told
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        return list(threads.map(line, items))
+
+
+def _show(options: argparse.Namespace, current: Settings) -> int:
+    from airflow.configuration import conf
+
+    if options.address:
+        pointer = show.find(current, options.address)
+    elif options.dag and options.run and options.task:
+        ids = (options.dag, options.run, options.task)
+        pointer = show.find_by_ids(Owner(*ids, map_index=options.map_index, key=options.key))
+    else:
+        raise SettingError("Give the s3:// address of an object, or --dag, --run and --task.")
+    if options.save:
+        print(show.save(current, pointer, options.save))
+        return 0
+    print(pointer, file=sys.stderr)
+    print(show.text(current, pointer, may_pickle=conf.getboolean("core", "enable_xcom_pickling")))
+    return 0
+
+
+def _sweep(options: argparse.Namespace, current: Settings) -> int:
+    orphans: list[dict[str, Any]] = []
+    with _progress() as told:
+
+        def found(counts: sweeping.Counts, latest: list[Listed]) -> None:
+            told(f"{counts.objects:,} objects, {counts.orphans:,} without an XCom")
+            if not options.delete:
+                room = max(0, MAX_LISTED - len(orphans))
+                orphans.extend(
+                    {"object": f"s3://{current.bucket}/{item.key}", "size": human_size(item.size)}
+                    for item in latest[:room]
+                )
+
+        counts = sweeping.sweep(
+            current, grace=options.grace, delete=options.delete, force=options.force, found=found
+        )
+    if orphans and options.output == "table":
+        _print(orphans, "table")
+        if counts.orphans > len(orphans):
+            print(f"... and {counts.orphans - len(orphans):,} more")
+    if options.output != "table":
+        _print([vars(counts)], options.output)
+        return 1 if counts.failed else 0
+    print(
+        f"{counts.objects:,} objects ({human_size(counts.bytes)}), {counts.young:,} of them younger than the "
+        f"grace period; {counts.orphans:,} ({human_size(counts.orphan_bytes)}) without an XCom"
+    )
+    if options.delete:
+        print(f"{counts.deleted:,} deleted" + (f", {counts.failed:,} FAILED" if counts.failed else ""))
+    elif counts.orphans:
+        print("Nothing was deleted: that takes --delete.")
+    return 1 if counts.failed else 0
+
+
+MAX_LISTED = 50
+"""Orphans that a dry run names."""
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A moving bar on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("listing", total=None)
+        yield lambda text: progress.update(task, description=text)
+
+
+def _print(lines: list[dict[str, Any]], output: str) -> None:
+    from airflow.cli.simple_table import AirflowConsole
+
+    AirflowConsole().print_as(data=lines, output=output)
 
 
 if __name__ == "__main__":

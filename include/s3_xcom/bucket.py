@@ -22,7 +22,7 @@ MAX_RULE_ID = 255
 
 
 def ensure(s3: BaseClient, bucket: str, prefix: str, retention_days: int = 0) -> list[str]:
-    """Create the bucket if it is missing, and make it private, encrypted and free of what is no longer needed.
+    """Create the bucket if it is missing, and make it private, encrypted and free of what is not needed.
 
     Safe to repeat. Rules of other people stay.
 

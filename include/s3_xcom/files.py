@@ -144,7 +144,7 @@ def encode(file: File) -> Encoded:
     except OSError as error:
         raise UnsupportedValueError(f"the file {file.name!r} cannot be read ({error.strerror})") from None
     size = os.fstat(stream.fileno()).st_size
-    words = (_suffix(file.name), content_type(file.name), "File", [], safe_name(file.name))
+    words = (suffix(file.name), content_type(file.name), "File", [], safe_name(file.name))
     return Encoded(CODEC, stream, size, *words)
 
 
@@ -160,9 +160,10 @@ def safe_name(name: str) -> str:
     return printable if printable.strip(". ") else "file"
 
 
-def _suffix(name: str) -> str:
-    suffix = Path(name).suffix.lower()
-    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 10 else ".bin"
+def suffix(name: str) -> str:
+    """The suffix of a file's key: its own, if that is a plain one."""
+    own = Path(name).suffix.lower()
+    return own if own[1:].isalnum() and own.isascii() and len(own) <= 10 else ".bin"
 
 
 def _private_directory() -> Path:

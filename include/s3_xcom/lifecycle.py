@@ -1,8 +1,8 @@
 """Objects go when their XComs go: after the commit, and only then.
 
 Airflow deletes XComs through SQLAlchemy's sessions, by queries (overwriting, ``clear``) and one by one
-(``delete``, the UI). Sessions tell about both before it happens. What is deleted otherwise, by foreign keys or
-plain SQL, is left to the sweep. https://docs.sqlalchemy.org/en/14/orm/session_events.html
+(``delete``, the UI). Sessions tell about both before it happens. What is deleted otherwise, by foreign keys
+or plain SQL, is left to the sweep. https://docs.sqlalchemy.org/en/14/orm/session_events.html
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def watch(xcom: type) -> None:
     event.listen(Session, "do_orm_execute", before_query)
     event.listen(xcom, "before_delete", before_delete, propagate=True)
     event.listen(Session, "after_commit", _after_commit)
-    event.listen(Session, "after_soft_rollback", _after_rollback)
+    event.listen(Session, "after_rollback", _after_rollback)
     event.listen(Session, "after_transaction_end", _after_end)
 
 
@@ -71,11 +71,11 @@ def _after_commit(session: Session) -> None:
             _dispose([reference for _, reference in doomed])
 
 
-def _after_rollback(session: Session, ended: SessionTransaction) -> None:
+def _after_rollback(session: Session) -> None:
     """What was rolled back is not deleted."""
-    if _DOOMED in session.info:
-        doomed = session.info[_DOOMED]
-        session.info[_DOOMED] = [item for item in doomed if ended.nested and item[0] is not ended]
+    savepoint = session.get_nested_transaction()
+    doomed = session.info.get(_DOOMED, [])
+    doomed[:] = [item for item in doomed if savepoint is not None and item[0] is not savepoint]
 
 
 def _after_end(session: Session, ended: SessionTransaction) -> None:

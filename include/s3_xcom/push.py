@@ -141,8 +141,11 @@ def _store_pieces(current: Settings, owner: Owner, stem: str, value: Mapped) -> 
 
 def _copy(current: Settings, owner: Owner, stem: str, source: Reference) -> Reference:
     """Copied rather than shared: so each object belongs to one XCom, and goes when that goes."""
-    content_type = mapped.content_type(source.codec) or files.content_type(source.name or "")
-    pointer = dataclasses.replace(source, key=stem + reference.suffix_of(source.key))
+    if source.codec == files.CODEC:
+        suffix, content_type = files.suffix(source.name or ""), files.content_type(source.name or "")
+    else:
+        suffix, content_type = reference.suffix_of(source.key), mapped.content_type(source.codec)
+    pointer = dataclasses.replace(source, key=stem + suffix)
     etag = store.copy(
         current,
         source,

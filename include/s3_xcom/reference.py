@@ -20,6 +20,9 @@ from include.s3_xcom.settings import Settings
 RESERVED = "__s3_xcom__"
 """The reserved key: a JSON object that holds it is ours. A user's dict with it is escaped."""
 
+UNKNOWN = "unknown"
+"""Stands in a key for an id that the push was not told."""
+
 VERSION = 1
 """Version of the format of references and objects (docs/format.md)."""
 
@@ -42,6 +45,11 @@ class Owner:
     task_id: str
     map_index: int
     key: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the push was not told whose it is."""
+        return UNKNOWN in (self.dag_id, self.run_id, self.task_id, self.key)
 
     def __str__(self) -> str:
         mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""

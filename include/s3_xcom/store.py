@@ -163,6 +163,16 @@ def get(settings: Settings, reference: Reference) -> bytes:
     return data
 
 
+def head(settings: Settings, key: str) -> dict[str, Any]:
+    """What S3 tells of an object: its size, ETag and metadata.
+
+    :raises ObjectMissingError: if there is none
+    :raises StorageError: if S3 cannot be reached or denies it
+    """
+    with failures.explained(settings, "look up", f"s3://{settings.bucket}/{key}"):
+        return client(settings).head_object(Bucket=settings.bucket, Key=key)
+
+
 def delete(settings: Settings, keys: Sequence[str]) -> list[str]:
     """Delete objects, a thousand with each request. One that is gone already counts as deleted.
 
@@ -214,9 +224,9 @@ def opened(
 def _get_pinned(s3: BaseClient, reference: Reference, extent: dict[str, str]) -> dict[str, Any]:
     """GET the object that was pushed, and no other.
 
-    Its ETag pins it: with If-Match, S3 answers 412 for any other content, of parts of it too. An object restored
-    from a copy can have another ETag (those of multipart uploads tell of the parts), so then it is read whole
-    once, and its SHA-256 decides.
+    Its ETag pins it: with If-Match, S3 answers 412 for any other content, of parts of it too. An object
+    restored from a copy can have another ETag (those of multipart uploads tell of the parts), so then it is
+    read whole once, and its SHA-256 decides.
     """
     where = {"Bucket": reference.bucket, "Key": reference.key}
     try:

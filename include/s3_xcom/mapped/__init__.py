@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import packages
 from include.s3_xcom.mapped.batches import Batches, batches
-from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, items
+from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
 from include.s3_xcom.mapped.rows import Rows, rows
 from include.s3_xcom.mapped.sequence import Mapped
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.settings import Settings
 
-__all__ = ["CODECS", "Mapped", "batches", "content_type", "items", "pulled", "rows"]
+__all__ = ["CODECS", "Mapped", "batches", "content_type", "items", "pulled", "rows", "whole"]
 
 CODECS: dict[str, type[Mapped]] = {"rows": Rows, "batches": Batches, JSON_CODEC: Items, ZIP_CODEC: Items}
 
 
-def content_type(codec: str) -> str | None:
-    """Of the objects of a codec; None if it is none of those here."""
-    if codec not in CODECS:
-        return None
+def content_type(codec: str) -> str:
+    """Of the objects of one of the codecs here."""
     return {JSON_CODEC: codecs.JSON, ZIP_CODEC: codecs.ZIP}.get(codec, packages.PARQUET)
+
+
+def whole(codec: str, body: bytes, shape: list[int]) -> Any:
+    """What an object holds, read without a layout: the frame, or the list."""
+    if codec in (JSON_CODEC, ZIP_CODEC):
+        return from_object(codec, body)
+    return codecs.decode("parquet", body, rows=shape[0])
 
 
 def pulled(settings: Settings, reference: Reference) -> Mapped:

@@ -171,10 +171,27 @@ def _load_member(body: bytes) -> Any:
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
         start = _LOCAL_HEADER.size + name_size
-        _, _, rest = body[_LOCAL_HEADER.size : start].decode().partition(".")
+        name = body[_LOCAL_HEADER.size : start].decode()
     except (struct.error, UnicodeDecodeError):
         magic = b""
     data = body[start + extra_size :] if magic == _MAGIC else b""
     if magic != _MAGIC or zlib.crc32(data) != crc:
         raise FormatError("The stored archive is damaged.")
-    return codecs.decode(rest.rpartition(".")[0] or rest, data)
+    return codecs.decode(_codec_of(name), data)
+
+
+def from_object(codec: str, body: bytes) -> list[Any]:
+    """The elements, from the bytes of a whole object.
+
+    :raises FormatError: if they are nothing that a push writes
+    """
+    if codec == JSON_CODEC:
+        return tagged.loads(body)["items"]
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        members = [info for info in archive.infolist() if info.filename != _INDEX]
+        return [codecs.decode(_codec_of(info.filename), archive.read(info)) for info in members]
+
+
+def _codec_of(name: str) -> str:
+    rest = name.partition(".")[2]
+    return rest.rpartition(".")[0] or rest

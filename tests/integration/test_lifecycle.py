@@ -1,0 +1,297 @@
+"""Objects live exactly as long as their XComs, by whatever road these are deleted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from include.s3_xcom import File, items
+
+
+@pytest.fixture
+def objects(s3):
+    """The keys of a task's objects."""
+
+    def list_keys(task) -> list[str]:
+        run = task.ids["run_id"].replace(":", "%3A").replace("+", "%2B")
+        dag = task.ids["dag_id"].replace(" ", "%20")
+        return [item.key for item in s3.objects.filter(Prefix=f"xcom/dag_id={dag}/run_id={run}/")]
+
+    return list_keys
+
+
+@pytest.fixture
+def session(stack):
+    """A session of its own, as the webserver has one."""
+    from airflow import settings
+    from sqlalchemy.orm import sessionmaker
+
+    session = sessionmaker(bind=settings.engine)()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def requests(stack):
+    """Operations that S3 was asked for."""
+    from include.s3_xcom import settings, store
+
+    seen: list[str] = []
+
+    def note(model, **_):
+        seen.append(model.name)
+
+    events = store.client(settings.load()).meta.events
+    events.register("before-call.s3", note, unique_id="requests")
+    yield seen
+    events.unregister("before-call.s3", unique_id="requests")
+
+
+def query(session, task):
+    from airflow.models import XCom
+
+    return session.query(XCom).filter_by(**task.ids)
+
+
+def test_overwriting_deletes_the_object_before(task, objects, requests):
+    task.push([1])
+    (first,) = objects(task)
+    requests.clear()
+    task.push([2])
+    (second,) = objects(task)
+    assert second != first
+    assert requests == ["PutObject", "DeleteObjects"]
+    assert task.pull() == [2]
+
+
+def test_overwriting_with_a_scalar_deletes_the_object(task, objects):
+    task.push([1])
+    task.push(1)
+    assert objects(task) == []
+
+
+def test_clearing_deletes_all_objects_of_the_task_at_once(task, objects, requests):
+    from airflow.models import XCom
+
+    for number in range(3):
+        task.push([number], key=f"key {number}")
+    requests.clear()
+    XCom.clear(**task.ids)
+    assert objects(task) == []
+    assert requests == ["DeleteObjects"]
+
+
+def test_clearing_asks_nothing_of_s3_if_there_is_nothing_there(task, requests):
+    from airflow.models import XCom
+
+    task.push(7)
+    XCom.clear(**task.ids)
+    XCom.clear(**task.ids)
+    assert requests == []
+
+
+def test_xcom_delete_deletes_the_object(task, objects):
+    from airflow.models import XCom
+    from airflow.utils.session import create_session
+
+    task.push([1])
+    with create_session() as session:
+        XCom.delete(query(session, task).one(), session=session)
+    assert objects(task) == []
+
+
+def test_deletes_by_the_orm_in_any_session_delete_the_object(new_task, session, objects):
+    one, many = new_task(), new_task()
+    for task in (one, many):
+        task.push([1])
+    session.delete(query(session, one).one())
+    query(session, many).delete()
+    assert len(objects(one)) == len(objects(many)) == 1
+    session.commit()
+    assert objects(one) == objects(many) == []
+
+
+def test_the_delete_buttons_of_the_ui_delete_the_object(new_task, objects, monkeypatch):
+    from airflow.models import XCom
+    from airflow.utils.session import create_session
+    from airflow.www import app
+
+    tasks = [new_task(), new_task()]
+    for task in tasks:
+        task.push([1])
+    with create_session() as session:
+        keys = [
+            [value.decode() if isinstance(value, bytes) else value for value in row]
+            for task in tasks
+            for row in query(session, task).with_entities(
+                XCom.dag_run_id, XCom.task_id, XCom.map_index, XCom.key
+            )
+        ]
+    application = app.create_app(testing=True)
+    application.config.update(WTF_CSRF_ENABLED=False)
+    manager = application.appbuilder.sm
+    admin = manager.find_user("admin")
+    with application.test_client() as client:
+        with client.session_transaction() as cookies:
+            cookies["_user_id"] = str(admin.id)
+            cookies["_fresh"] = True
+        assert client.post(f"/xcom/delete/{json.dumps(keys[0])}").status_code == 302
+        assert objects(tasks[0]) == []
+        form = {"action": "muldelete", "rowid": json.dumps(keys[1])}
+        assert client.post("/xcom/action_post", data=form).status_code == 302
+    assert objects(tasks[1]) == []
+
+
+def test_a_rollback_leaves_database_and_bucket_as_they_were(new_task, session, objects):
+    one, many = new_task(), new_task()
+    for task in (one, many):
+        task.push([1])
+    session.delete(query(session, one).one())
+    session.flush()
+    query(session, many).delete()
+    session.rollback()
+    session.commit()
+    assert one.pull() == many.pull() == [1]
+
+
+def test_a_closed_session_deletes_nothing(task, session):
+    task.push([1])
+    query(session, task).delete()
+    session.close()
+    session.execute("SELECT 1")
+    session.commit()
+    assert task.pull() == [1]
+
+
+def test_only_what_a_savepoint_kept_is_deleted(new_task, session, objects):
+    outer, kept, inner, undone = (new_task() for _ in range(4))
+    for task in (outer, kept, inner, undone):
+        task.push([1])
+    query(session, outer).delete()
+    with session.begin_nested():
+        query(session, kept).delete()
+    undo = session.begin_nested()
+    query(session, undone).delete()
+    with session.begin_nested():
+        query(session, inner).delete()
+    undo.rollback()
+    assert len(objects(outer)) == len(objects(kept)) == 1
+    session.commit()
+    assert objects(outer) == objects(kept) == []
+    assert undone.pull() == inner.pull() == [1]
+
+
+def test_a_push_that_is_rolled_back_leaves_the_value_before(task, session, objects):
+    from airflow.models import XCom
+
+    task.push([1])
+    XCom.set(key="return_value", value=[2], session=session, **task.ids)
+    session.rollback()
+    assert task.pull() == [1]
+    assert len(objects(task)) == 2  # the other is the sweep's
+
+
+def test_the_first_push_of_a_process_leaves_the_callers_transaction_alone(task, new_task):
+    from airflow.models import XCom
+    from airflow.settings import Session
+
+    from include.s3_xcom import store
+
+    other = new_task()
+    other.push([1])
+    store._clients.clear()
+    session = Session()
+    query(session, other).delete()
+    XCom.set(key="return_value", value=[2], session=session, **task.ids)
+    session.rollback()
+    session.close()
+    assert other.pull() == [1]
+    assert task.row() is None
+
+
+def test_files_within_a_value_go_with_it(task, objects, tmp_path, requests):
+    (tmp_path / "a.csv").write_text("a")
+    task.push({"files": [File(tmp_path / "a.csv"), File(tmp_path / "a.csv")]})
+    assert len(objects(task)) == 3
+    requests.clear()
+    task.push(items([1]))
+    assert len(objects(task)) == 1
+    assert requests == ["PutObject", "ListObjectsV2", "DeleteObjects"]
+
+
+def test_what_was_pushed_again_stays_when_the_first_goes(new_task, tmp_path):
+    from airflow.models import XCom
+
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    for value in (items([1, 2]), File(tmp_path / "a.csv"), [File(tmp_path / "a.csv")]):
+        first, second = new_task(), new_task()
+        first.push(value)
+        second.push(first.pull())
+        XCom.clear(**first.ids)
+        again = second.pull()
+        if isinstance(value, type(items([]))):
+            assert again == value
+        else:
+            file = again[0] if isinstance(again, list) else again
+            assert file.path.read_text() == "a,b\n1,2\n"
+
+
+def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch, caplog, objects):
+    from airflow.models import XCom
+
+    task.push([1])
+    connection = {
+        "conn_type": "aws",
+        "login": "a",
+        "password": "b",
+        "extra": {
+            "endpoint_url": "http://127.0.0.1:1",
+            "region_name": "us-east-1",
+            "config_kwargs": {"retries": {"total_max_attempts": 1}},
+        },
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_DEAD_END", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__CONN_ID", "dead_end")
+    XCom.clear(**task.ids)
+    assert task.row() is None
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert warning.startswith("1 XComs are deleted, but not their data in S3")
+    assert len(objects(task)) == 1
+
+
+def test_a_row_of_a_newer_version_can_be_deleted(task):
+    from airflow.models import XCom
+
+    task.push([1])
+    task.set_row(json.dumps({**json.loads(task.row()), "version": 99}).encode())
+    XCom.clear(**task.ids)
+    assert task.row() is None
+
+
+def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, session, objects):
+    from airflow.models import DagRun
+
+    from include.s3_xcom import settings
+    from include.s3_xcom.sweep import sweep
+
+    run, cleaned, kept = new_task(), new_task(), new_task()
+    for task in (run, cleaned, kept):
+        task.push([1])
+    session.delete(session.query(DagRun).filter_by(run_id=run.ids["run_id"]).one())
+    session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": cleaned.ids["run_id"]})
+    session.commit()
+    assert len(objects(run)) == len(objects(cleaned)) == 1
+    sweep(settings.load(), grace=0, delete=True)
+    assert objects(run) == objects(cleaned) == []
+    assert kept.pull() == [1]
+
+
+def test_nothing_of_this_needs_the_backend_to_have_pushed_before(task, stack, objects):
+    """A process that has no client yet, such as the webserver, deletes too."""
+    task.push([1])
+    code = f"from airflow.models import XCom; XCom.clear(**{task.ids!r})"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=stack.airflow.environment)
+    assert objects(task) == []
