@@ -41,15 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :return: the exit code, as said in EXAMPLES
     """
     options = _parser().parse_args(arguments)
-    logging.getLogger("include").setLevel(logging.WARNING)
+    logging.disable(logging.WARNING)  # Airflow logs to where the answer goes
     try:
-        return options.run(options, settings.load())
+        return options.command(options, settings.load())
     except XComError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. It is safe to start again.", file=sys.stderr)
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, help_: str, description: str = "") -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=help_, description=description or f"{help_.capitalize()}.")
-        added.set_defaults(run=run)
+        added.set_defaults(command=run)
         return added
 
     command(

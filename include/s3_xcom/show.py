@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from include.s3_xcom import inventory, mapped, pull, reference, store
+from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.files import File
 from include.s3_xcom.mapped import Mapped
@@ -105,10 +106,9 @@ def _of(value: Any) -> str:
         return _cut(value)
     if isinstance(value, (bytes, bytearray)):
         return f"{human_size(len(value))}, starting with {value[:32].hex(' ')}"
-    try:
+    if type(value) in (dict, list) and tagged.dumps_plain(value) is not None:
         return _cut(json.dumps(value, indent=2, ensure_ascii=False))
-    except (TypeError, ValueError):
-        return _cut(pprint.pformat(value, sort_dicts=False))
+    return _cut(pprint.pformat(value, sort_dicts=False))
 
 
 def _of_frame(value: Any) -> str:

@@ -6,15 +6,13 @@ import contextlib
 import hashlib
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom import failures
-from include.s3_xcom.errors import SettingError
+from include.s3_xcom.client import client
 from include.s3_xcom.reference import Owner, Reference
 from include.s3_xcom.settings import Settings
 
@@ -27,15 +25,13 @@ SINGLE_PUT_BYTES = 64 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024
 SINGLE_COPY_BYTES = 5 * 1024**3
 COPY_PART_BYTES = 1024**3
-DELETE_KEYS = 1000
+PAGE_KEYS = DELETE_KEYS = 1000
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 CHUNK_BYTES = 1024 * 1024
 
 _restored: dict[str, str] = {}
 """The ETags of objects that have their content, but not their ETag, by their addresses."""
-
-_clients: dict[tuple[int, str], BaseClient] = {}
 
 
 @dataclass(frozen=True)
@@ -197,11 +193,12 @@ def listed(settings: Settings, prefix: str) -> Iterator[list[Listed]]:
     """
     with failures.explained(settings, "list", f"s3://{settings.bucket}/{prefix}"):
         pages = client(settings).get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=settings.bucket, Prefix=prefix):
+        extent = {"PaginationConfig": {"PageSize": PAGE_KEYS}}
+        for page in pages.paginate(Bucket=settings.bucket, Prefix=prefix, **extent):
             # By S3's clock, which also gave the objects their times.
             now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
             yield [
-                Listed(item["Key"], item["Size"], (now - item["LastModified"]).total_seconds())
+                Listed(item["Key"], item["Size"], max(0, (now - item["LastModified"]).total_seconds()))
                 for item in page.get("Contents", [])
             ]
 
@@ -248,42 +245,6 @@ def _sha256(stream: BinaryIO) -> str:
     for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def client(settings: Settings) -> BaseClient:
-    """The S3 client of this process, made with the credentials of the Airflow connection.
-
-    :raises SettingError: if there is no such connection
-    """
-    # A client's sockets must not be shared with the process this one was forked from.
-    identity = (os.getpid(), settings.conn_id)
-    if identity not in _clients:
-        _clients.clear()
-        # Looking up the connection commits and closes the database session of its thread: not the caller's.
-        with ThreadPoolExecutor(max_workers=1) as apart:
-            _clients[identity] = apart.submit(_new_client, settings.conn_id).result()
-    return _clients[identity]
-
-
-def _new_client(conn_id: str) -> BaseClient:
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
-    try:
-        # The hook itself would go on without credentials.
-        if conn_id:
-            AwsBaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        raise SettingError(
-            f"There is no Airflow connection {conn_id!r}, which XComs need for S3. Create it "
-            f"(`airflow connections add {conn_id} --conn-type aws ...`), name another one in "
-            "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to use boto3's own search."
-        ) from None
-    hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
-    # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
-    return hook.get_session().client(
-        "s3", endpoint_url=hook.conn_config.endpoint_url, config=hook.config, verify=hook.verify
-    )
 
 
 def _parts(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:

@@ -88,3 +88,12 @@ def s3(stack) -> Iterator[Any]:
         "s3", endpoint_url=stack.localstack.url, region_name="us-east-1",
         aws_access_key_id="a", aws_secret_access_key="b",
     ).Bucket(stack.localstack.bucket)  # fmt: skip
+
+
+@pytest.fixture
+def prefix(stack, s3, monkeypatch) -> Iterator[str]:
+    """A prefix of its own for the objects of a test."""
+    name = f"deployment-{next(_runs)}"
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", name)
+    yield name
+    s3.objects.filter(Prefix=name).delete()

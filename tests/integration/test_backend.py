@@ -191,3 +191,44 @@ def test_a_pushed_dict_that_looks_like_a_reference_is_data(new_task):
     lookalike = json.loads(first.row())
     second.push(lookalike)
     assert second.pull() == lookalike
+
+
+def test_an_expired_object_says_when_it_expired(task, s3, monkeypatch):
+    task.push([1])
+    s3.Object(key_of(task)).delete()
+    row = {**json.loads(task.row()), "pushed": "2026-01-01T10:00:00+00:00"}
+    task.set_row(json.dumps(row).encode())
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "30")
+    with pytest.raises(ObjectMissingError, match=r"expired on 2026-01-31: it was pushed on 2026-01-01.*Grid"):
+        task.pull()
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "0")
+    with pytest.raises(ObjectMissingError, match="no longer in the bucket"):
+        task.pull()
+
+
+def test_metrics_count_bytes_time_and_errors(task, s3, monkeypatch, tmp_path):
+    from airflow.stats import Stats
+
+    counted: dict[str, float] = {}
+
+    def count(name, value=1):
+        counted[name] = counted.get(name, 0) + value
+
+    monkeypatch.setattr(Stats, "incr", count)
+    monkeypatch.setattr(Stats, "timing", lambda name, took: count(name, took.total_seconds()))
+    task.push("x" * 2000)
+    task.pull()
+    assert counted["s3_xcom.push.bytes"] == counted["s3_xcom.pull.bytes"] == 2000
+    assert counted["s3_xcom.push.duration"] > 0
+    assert counted["s3_xcom.pull.duration"] > 0
+    counted.clear()
+    (tmp_path / "a.csv").write_text("12345")
+    task.push(File(tmp_path / "a.csv"))
+    file = task.pull()
+    assert counted["s3_xcom.pull.bytes"] == 0
+    assert file.path.read_text() == "12345"
+    assert counted["s3_xcom.pull.bytes"] == 5
+    s3.Object(key_of(task)).delete()
+    with pytest.raises(ObjectMissingError):
+        task.pull().path.read_text()
+    assert counted["s3_xcom.errors"] == 1

@@ -198,11 +198,11 @@ def test_the_first_push_of_a_process_leaves_the_callers_transaction_alone(task, 
     from airflow.models import XCom
     from airflow.settings import Session
 
-    from include.s3_xcom import store
+    from include.s3_xcom import client
 
     other = new_task()
     other.push([1])
-    store._clients.clear()
+    client._clients.clear()
     session = Session()
     query(session, other).delete()
     XCom.set(key="return_value", value=[2], session=session, **task.ids)

@@ -1,0 +1,186 @@
+"""The sweep deletes what no XCom refers to, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from include.s3_xcom import File, inventory, rows, settings, store
+from include.s3_xcom.errors import SettingError
+from include.s3_xcom.sweep import sweep
+from tests.unit.test_mapped import FRAME
+
+
+def keys(s3, prefix: str) -> set[str]:
+    return {item.key for item in s3.objects.filter(Prefix=f"{prefix}/")}
+
+
+def key_of(task) -> str:
+    return json.loads(task.row())["key"]
+
+
+@pytest.fixture
+def orphan(new_task, prefix):
+    """The key of an object whose XCom was deleted by plain SQL."""
+    from airflow.utils.session import create_session
+
+    def make() -> str:
+        task = new_task()
+        task.push([1])
+        key = key_of(task)
+        with create_session() as session:
+            session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+        return key
+
+    return make
+
+
+def test_orphans_are_deleted_and_what_is_referred_to_stays(new_task, prefix, orphan, s3, tmp_path):
+    (tmp_path / "a.csv").write_text("a")
+    values = [[1], {"file": File(tmp_path / "a.csv")}, rows(FRAME), 7, "text" * 1000]
+    tasks = [new_task() for _ in values]
+    for task, value in zip(tasks, values):
+        task.push(value)
+    before = keys(s3, prefix)
+    orphans = {orphan(), orphan()}
+    counts = sweep(settings.load(), grace=0, delete=True)
+    assert keys(s3, prefix) == before
+    assert dataclasses.asdict(counts) == {
+        "objects": 7,
+        "bytes": counts.bytes,
+        "young": 0,
+        "orphans": 2,
+        "orphan_bytes": 6,
+        "deleted": 2,
+        "failed": 0,
+    }
+    assert not orphans & before
+    assert all(task.pull() is not None for task in tasks)
+
+
+def test_a_dry_run_deletes_nothing(new_task, prefix, orphan, s3):
+    new_task().push([1])
+    orphan()
+    found = []
+    counts = sweep(settings.load(), grace=0, found=lambda counts, orphans: found.extend(orphans))
+    assert (counts.orphans, counts.deleted, len(found)) == (1, 0, 1)
+    assert len(keys(s3, prefix)) == 2
+
+
+def test_the_young_are_left_alone(new_task, prefix, orphan, s3):
+    new_task().push([1])
+    orphan()
+    counts = sweep(settings.load(), grace=3600, delete=True)
+    assert (counts.young, counts.orphans) == (2, 0)
+    assert len(keys(s3, prefix)) == 2
+
+
+def test_a_push_committed_after_the_listing_is_seen(task, prefix, monkeypatch, s3):
+    """The database is read after the bucket is listed, not before."""
+    from airflow.utils.session import create_session
+
+    task.push([1])
+    row = task.row()
+    with create_session() as session:
+        session.execute("UPDATE xcom SET value = '1' WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+    listed = store.listed
+
+    def list_then_commit(*arguments):
+        for page in listed(*arguments):
+            task.set_row(row)
+            yield page
+
+    monkeypatch.setattr(store, "listed", list_then_commit)
+    assert sweep(settings.load(), grace=0, delete=True, force=True).orphans == 0
+    assert task.pull() == [1]
+
+
+def test_deployments_below_other_prefixes_are_left_alone(new_task, prefix, orphan, s3, monkeypatch):
+    orphan()
+    others = set()
+    for other in (f"{prefix}2", f"{prefix}/inner", f"{prefix}-x/y"):
+        monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", other)
+        others.add(orphan())
+    theirs = f"{prefix}/something/else.txt"
+    s3.put_object(Key=theirs, Body=b"")
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", prefix)
+    new_task().push([1])
+    sweep(settings.load(), grace=0, delete=True)
+    left = {item.key for item in s3.objects.filter(Prefix=prefix)}
+    assert others | {theirs} <= left
+    assert len(left) == len(others) + 2
+
+
+def test_mapped_tasks_and_long_or_odd_ids_are_found(new_task, prefix, orphan):
+    from airflow.models import TaskInstance, XCom
+    from airflow.operators.empty import EmptyOperator
+    from airflow.utils.session import create_session
+
+    task = new_task(dag_id="dag/ü %41 " + "x" * 240, task_id="t" * 250)
+    with create_session() as session:
+        for map_index in range(3):
+            instance = TaskInstance(
+                EmptyOperator(task_id=task.ids["task_id"]), run_id=task.ids["run_id"], map_index=map_index
+            )
+            instance.dag_id = task.ids["dag_id"]
+            session.add(instance)
+    for map_index in range(3):
+        XCom.set(key="k" * 300, value=[map_index], map_index=map_index, **task.ids)
+    task.push([1])
+    orphan()
+    counts = sweep(settings.load(), grace=0, delete=True)
+    assert (counts.objects, counts.orphans) == (5, 1)
+
+
+def test_an_xcom_of_a_newer_version_keeps_its_object(new_task, prefix, s3):
+    new_task().push([1])
+    newer = new_task()
+    newer.push([2])
+    newer.set_row(json.dumps({**json.loads(newer.row()), "version": 99}).encode())
+    assert sweep(settings.load(), grace=0, delete=True).orphans == 0
+
+
+def test_an_object_whose_push_was_not_told_its_ids_stays(new_task, prefix, s3):
+    from airflow.models import XCom
+
+    new_task().push([1])
+    XCom.serialize_value([1])
+    assert sweep(settings.load(), grace=0, delete=True).orphans == 0
+
+
+def test_with_another_database_nothing_is_deleted(prefix, orphan, s3):
+    orphan()
+    with pytest.raises(SettingError, match="Is it the right database"):
+        sweep(settings.load(), grace=0, delete=True)
+    assert len(keys(s3, prefix)) == 1
+    assert sweep(settings.load(), grace=0, delete=True, force=True).deleted == 1
+
+
+def test_interrupted_it_can_be_started_again(new_task, prefix, orphan, s3, monkeypatch):
+    new_task().push([1])
+    for _ in range(3):
+        orphan()
+    monkeypatch.setattr(store, "PAGE_KEYS", 1)
+
+    def interrupt(counts, orphans):
+        if counts.deleted == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(settings.load(), grace=0, delete=True, found=interrupt)
+    assert len(keys(s3, prefix)) == 3
+    assert sweep(settings.load(), grace=0, delete=True).deleted == 2
+
+
+def test_a_database_that_does_not_answer_is_no_reason_to_delete(prefix, orphan, monkeypatch, s3):
+    orphan()
+
+    def fail(*_):
+        raise SettingError("The metadata database does not answer.")
+
+    monkeypatch.setattr(inventory, "_execute", fail)
+    with pytest.raises(SettingError):
+        sweep(settings.load(), grace=0, delete=True, force=True)
+    assert len(keys(s3, prefix)) == 1
