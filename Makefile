@@ -2,6 +2,7 @@
 PYTHON := .venv/bin/python
 PORT ?= 8080
 EXAMPLES ?= 10000
+OPERATIONS ?= 3000
 DAG ?= TestDag
 CONF ?= {}
 
@@ -26,6 +27,9 @@ test: install ## unit and integration tests, on a private Postgres and LocalStac
 
 test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
 	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py
+
+test-stress: install ## pushes, deletions and sweeps at once, at length (OPERATIONS=3000)
+	@STRESS_OPERATIONS=$(OPERATIONS) $(PYTHON) -m pytest tests/integration/test_stress.py
 
 bench: install ## measure against the floor and the peers; writes docs/benchmarks.md
 	@$(PYTHON) -m tests.benchmarks
@@ -67,4 +71,4 @@ docs: install ## write docs/types.md from the tests
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties bench lint up trigger ps logs down clean test-stack docs lock
+.PHONY: help install demo local test test-properties test-stress bench lint up trigger ps logs down clean test-stack docs lock

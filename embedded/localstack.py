@@ -63,6 +63,7 @@ class LocalStack:
             "INIT_BUCKET": self.bucket,
             "INIT_PREFIX": "xcom",
             "INIT_REGION": "us-east-1",
+            "INIT_RETENTION_DAYS": "0",
             "PROJECT_DIR": str(ROOT),
         }
         command = [PYTHON, ROOT / "scripts/prepare_localstack.py"]

@@ -16,4 +16,6 @@ s3 = boto3.client(
     aws_access_key_id="any",
     aws_secret_access_key="any",  # noqa: S106 - LocalStack asks for none
 )
-bucket.ensure(s3, os.environ["INIT_BUCKET"], os.environ["INIT_PREFIX"])
+bucket.ensure(
+    s3, os.environ["INIT_BUCKET"], os.environ["INIT_PREFIX"], int(os.environ["INIT_RETENTION_DAYS"])
+)

@@ -273,16 +273,20 @@ def test_a_row_of_a_newer_version_can_be_deleted(task):
 
 def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, session, objects):
     from airflow.models import DagRun
+    from airflow.utils import timezone
+    from airflow.utils.db_cleanup import run_cleanup
 
     from include.s3_xcom import settings
     from include.s3_xcom.sweep import sweep
 
     run, cleaned, kept = new_task(), new_task(), new_task()
-    for task in (run, cleaned, kept):
-        task.push([1])
+    run.push([1])
     session.delete(session.query(DagRun).filter_by(run_id=run.ids["run_id"]).one())
-    session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": cleaned.ids["run_id"]})
     session.commit()
+    cleaned.push([1])
+    before = timezone.utcnow()
+    run_cleanup(clean_before_timestamp=before, table_names=["xcom"], confirm=False, skip_archive=True)
+    kept.push([1])
     assert len(objects(run)) == len(objects(cleaned)) == 1
     sweep(settings.load(), grace=0, delete=True)
     assert objects(run) == objects(cleaned) == []
