@@ -69,7 +69,8 @@ class ComposeStack:
             method=method,
         )
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
+            text = response.read()
+            return json.loads(text) if text else None
 
     def run_dag(self, dag_id: str, conf: dict, seconds: float = 300) -> tuple[str, str]:
         """Trigger a DAG and wait for its end.

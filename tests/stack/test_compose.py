@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import urllib.error
@@ -48,6 +49,22 @@ def test_the_rest_api_shows_the_reference_not_the_data(compose):
     )
     assert entry["value"].startswith("rows (2 x 11), ")
     assert " s3://xcom/xcom/dag_id=TestDag/" in entry["value"]
+
+
+def test_a_deleted_run_leaves_orphans_that_the_command_line_sweeps(compose):
+    run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
+    cli = ("airflow-scheduler", "python", "-m", "include.s3_xcom")
+
+    def referenced() -> list[str]:
+        done = compose.run_in(*cli, "ls", "--dag", "TestDag", "--run", run_id, "--output", "json")
+        return [line["referenced"] for line in json.loads(done.stdout)] if done.stdout.strip() else []
+
+    assert referenced() == ["yes"] * 3
+    compose.api(f"dags/TestDag/dagRuns/{quote(run_id)}", method="DELETE")
+    assert referenced() == ["no"] * 3
+    done = compose.run_in(*cli, "sweep", "--delete", "--grace", "0s")
+    assert "3 deleted" in done.stdout, done.stdout + done.stderr
+    assert referenced() == []
 
 
 def test_make_trigger_runs_a_dag_and_waits(compose):
