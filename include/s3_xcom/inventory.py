@@ -6,14 +6,13 @@ stays bounded however much there is.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from include.s3_xcom import pull, reference
 from include.s3_xcom.errors import BadReferenceError, SettingError
-from include.s3_xcom.reference import RESERVED, Owner, Reference
+from include.s3_xcom.reference import Owner, Reference
 from include.s3_xcom.settings import Settings
 
 MIN_REFERENCE_BYTES = 200
@@ -31,16 +30,17 @@ def references_to(keys: Iterable[str]) -> dict[str, Reference | None]:
     """
     found: dict[str, Reference | None] = {}
     for value in _values({reference.parse_key(key) for key in keys}):
-        key = _key_in(value)
-        if key is not None:
-            found[reference.stem_of(key)] = _read(value)
+        fields = pull.reference_fields(bytes(value))
+        key = (fields or {}).get("key")
+        if isinstance(key, str) and reference.is_any_key(key):
+            found[reference.stem_of(key)] = _read(fields)
     return found
 
 
 def reference_of(owner: Owner) -> Reference | None:
     """The reference that an XCom holds; None if there is none, or it holds the value itself."""
     for value in _values({owner}):
-        pointer = _read(value)
+        pointer = _read(pull.reference_fields(bytes(value)))
         if pointer is not None and reference.parse_key(pointer.key).key == owner.key:
             return pointer
     return None
@@ -59,7 +59,7 @@ def refers_to_any(settings: Settings) -> bool:
     )
     return any(
         pointer is not None and pointer.bucket == settings.bucket and reference.is_key(pointer.key, settings)
-        for pointer in map(_read, _execute(recent))
+        for pointer in (_read(pull.reference_fields(bytes(value))) for value in _execute(recent))
     )
 
 
@@ -95,20 +95,10 @@ def _is_shortened(owner: Owner) -> bool:
     return any(map(_SHORTENED.search, (owner.dag_id, owner.task_id, owner.run_id)))
 
 
-def _read(value: bytes) -> Reference | None:
+def _read(fields: dict[str, Any] | None) -> Reference | None:
     try:
-        return pull.reference_in(bytes(value))
+        return None if fields is None else reference.read(fields)
     except BadReferenceError:
-        return None
-
-
-def _key_in(value: bytes) -> str | None:
-    """The key in a row of any version."""
-    try:
-        fields = json.loads(bytes(value))
-        key = fields["key"] if fields[RESERVED] == "reference" else None
-        return key if reference.stem_of(key) else None
-    except (ValueError, RecursionError, LookupError, TypeError):
         return None
 
 

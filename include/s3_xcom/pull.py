@@ -45,11 +45,17 @@ def reference_in(row: bytes) -> Reference | None:
 
     :raises BadReferenceError: if it is malformed
     """
+    fields = reference_fields(row)
+    return None if fields is None else reference.read(fields)
+
+
+def reference_fields(row: bytes) -> dict[str, Any] | None:
+    """The reference that a row holds, of any version, as it stands; None if it holds the value itself."""
     try:
         parsed = json.loads(row)
     except (ValueError, RecursionError, TypeError):
         return None
-    return reference.read(parsed) if _is_reference(parsed) else None
+    return parsed if _is_reference(parsed) else None
 
 
 def describe(row: bytes) -> Any:

@@ -213,6 +213,11 @@ def make_stem(settings: Settings, owner: Owner) -> str:
     return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
 
 
+def is_any_key(key: str) -> bool:
+    """Whether it ends as the keys of all deployments do."""
+    return _KEY.search(key) is not None
+
+
 def suffix_of(key: str) -> str:
     return _KEY.search(key)["suffix"]
 

@@ -17,9 +17,6 @@ from include.s3_xcom.errors import FormatError, UnsupportedValueError
 if TYPE_CHECKING:
     import polars
 
-CONTENT_TYPE = "application/vnd.apache.arrow.file"
-"""https://www.iana.org/assignments/media-types/application/vnd.apache.arrow.file"""
-
 
 def encode_parquet(table: pa.Table) -> memoryview | None:
     """A table as a Parquet file, or None if that would not keep it."""

@@ -22,7 +22,6 @@ from include.s3_xcom.mapped.stored import Stored
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.settings import Settings
 
-CHUNK_ITEMS = 1000
 JSON_CODEC, ZIP_CODEC = "items", "items.zip"
 _HEAD, _BEFORE_INDEX, _TAIL = b'{"items":[', b'],"index":"', b'"}'
 _TEXTS = ("json", "tagged", "text")
@@ -47,7 +46,7 @@ class Items(Mapped):
             header = _LOCAL_HEADER.size + len(_INDEX)
             return Blocks(ZIP_CODEC, ".zip", codecs.ZIP, _zip_pieces(values, planner), planner, header)
         planner = Planner(len(_HEAD))
-        pieces = _json_pieces(values, planner)
+        pieces = _json_pieces(self._lines(), planner)
         return Blocks(JSON_CODEC, ".json", codecs.JSON, pieces, planner, len(_BEFORE_INDEX))
 
 
@@ -100,24 +99,19 @@ def _encode(value: Any, number: int) -> codecs.Encoded:
         raise error.inside(number) from None
 
 
-def _json_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
+def _json_pieces(lines: Iterator[bytes], planner: Planner) -> Iterator[bytes]:
     yield _HEAD
-    yield from gather(_lines(values), planner)
+    yield from gather(_with_commas(lines), planner)
     yield _BEFORE_INDEX
     yield planner.index()
     yield _TAIL
 
 
-def _lines(values: Sequence[Any]) -> Iterator[bytes]:
+def _with_commas(lines: Iterator[bytes]) -> Iterator[bytes]:
     comma = b" "
-    for start in range(0, len(values), CHUNK_ITEMS):
-        try:
-            lines = tagged.dumps_lines(list(values[start : start + CHUNK_ITEMS]))
-        except UnsupportedValueError as error:
-            raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
-        for line in lines:
-            yield comma + line
-            comma = b","
+    for line in lines:
+        yield comma + line
+        comma = b","
 
 
 # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.7

@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import packages, tagged
-from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner, gather, split_lines
-from include.s3_xcom.mapped.sequence import Blocks, Mapped
+from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, Blocks, Mapped
 from include.s3_xcom.mapped.stored import Stored
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CHUNK_ROWS = 1000
-"""Rows that are turned into dicts at a time."""
 
 
 class Rows(Mapped):
@@ -62,15 +58,6 @@ class Rows(Mapped):
 
         return Blocks("rows", ".parquet", packages.PARQUET, pieces(), planner)
 
-    def _lines(self) -> Iterator[bytes]:
-        for start in range(0, len(self), CHUNK_ROWS):
-            try:
-                yield from tagged.dumps_lines(
-                    list(self._source.span(start, min(start + CHUNK_ROWS, len(self))))
-                )
-            except UnsupportedValueError as error:
-                raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
-
 
 class FrameRows:
     """The rows of a frame of this process."""
@@ -86,8 +73,8 @@ class FrameRows:
         return next(self.span(number, number + 1))
 
     def span(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
-        for first in range(start, stop, CHUNK_ROWS):
-            part = self.frame.iloc[first : min(first + CHUNK_ROWS, stop)]
+        for first in range(start, stop, CHUNK_ELEMENTS):
+            part = self.frame.iloc[first : min(first + CHUNK_ELEMENTS, stop)]
             columns = [_python_values(part.iloc[:, i]) for i in range(part.shape[1])]
             for values in zip(*columns) if columns else [()] * len(part):
                 yield dict(zip(self._names, values))

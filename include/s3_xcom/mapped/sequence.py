@@ -6,8 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from include.s3_xcom.codecs import tagged
+from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.stored import Stored
+
+CHUNK_ELEMENTS = 1000
+"""That are made and checked at a time."""
 
 
 class Source(Protocol):
@@ -64,6 +69,18 @@ class Mapped(Sequence):
         :raises UnsupportedValueError: if an element would come back changed, at the latest from the pieces
         """
         raise NotImplementedError
+
+    def _lines(self) -> Iterator[bytes]:
+        """The elements as JSON text, a line each.
+
+        :raises UnsupportedValueError: if an element would come back changed
+        """
+        for start in range(0, len(self), CHUNK_ELEMENTS):
+            chunk = list(self._source.span(start, min(start + CHUNK_ELEMENTS, len(self))))
+            try:
+                yield from tagged.dumps_lines(chunk)
+            except UnsupportedValueError as error:
+                raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
 
     def __len__(self) -> int:
         return len(self._source)
