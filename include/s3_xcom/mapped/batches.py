@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from include.s3_xcom import codecs, store
 from include.s3_xcom.codecs import packages
+from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.sequence import Blocks, Mapped
 from include.s3_xcom.mapped.stored import Stored
@@ -20,6 +21,7 @@ from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 _PADDING = b"\0"  # no Parquet file ends in it
 
@@ -32,10 +34,19 @@ class Batches(Mapped):
         """Those that a reference points to."""
         rows = reference.shape[0]
 
-        def load(body: bytes) -> pd.DataFrame:
-            return codecs.decode("parquet", body.rstrip(_PADDING), rows=rows)
+        def split(body: bytes) -> list[pa.Table]:
+            from include.s3_xcom.codecs import tables
 
-        return cls(Stored(settings, reference, lambda body: [body], load), reference.type, reference.shape)
+            with codecs.decoding("parquet"):
+                return [tables.decode_parquet(body.rstrip(_PADDING), rows)]
+
+        def load(table: pa.Table) -> pd.DataFrame:
+            from include.s3_xcom.codecs import frames
+
+            with codecs.decoding("parquet"):
+                return frames.from_table(table)
+
+        return cls(Stored(settings, reference, split, load), reference.type, reference.shape)
 
     def to_frame(self) -> pd.DataFrame:
         """The frame itself, with its dtypes and index.
@@ -57,8 +68,7 @@ class Batches(Mapped):
         def pieces() -> Iterator[bytes]:
             footer = footers.Footer(frames.write(table.slice(0, 0)))
             offset = 0
-            for part in frames.slices(table, self._source.size):
-                body = frames.write(part)
+            for body in ahead(frames.write, frames.slices(table, self._source.size)):
                 footer.append(body, offset)
                 padded = planner.add(1, len(body))
                 yield bytes(body).ljust(padded, _PADDING)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from include.s3_xcom import failures, store, transfers
+from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.settings import Settings
@@ -15,25 +16,25 @@ from include.s3_xcom.settings import Settings
 class Stored:
     """The elements of one object.
 
-    :param split: a block's bytes to those of its elements
-    :param load: the bytes of an element to the element
+    :param split: a block's bytes to its elements as they are kept; runs in other threads
+    :param load: an element as it is kept to one of the caller's own
     """
 
     def __init__(
         self,
         settings: Settings,
         reference: Reference,
-        split: Callable[[bytes], list[bytes]],
-        load: Callable[[bytes], Any],
+        split: Callable[[bytes], list[Any]],
+        load: Callable[[Any], Any],
     ) -> None:
         self.settings = settings
         self.reference = reference
         self.layout = Layout.from_json(reference.layout)
         self._split = split
         self._load = load
-        # One block stays, so that one index after the other costs no request each. Its bytes, not its values:
+        # One block stays, so that one index after the other costs no request each. Not what was loaded of it:
         # who changes an element changes it for himself.
-        self._kept: tuple[Block, list[bytes]] | None = None
+        self._kept: tuple[Block, list[Any]] | None = None
 
     def __len__(self) -> int:
         return self.layout.length
@@ -51,7 +52,7 @@ class Stored:
             return self._load(elements[number - block.first])
 
     def span(self, start: int, stop: int) -> Iterator[Any]:
-        """Elements one after the other: one request, and one block in memory at a time.
+        """Elements one after the other: one request, and a few blocks in memory at a time.
 
         Errors as of :meth:`get`.
         """
@@ -60,10 +61,8 @@ class Stored:
         with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
             with store.opened(self.settings, self.reference, (first.offset, last.end)) as body:
-                for block, numbers in self._blocks(start, stop):
-                    elements = self._split(self._read(body, block.size))
-                    for number in numbers:
-                        yield self._load(elements[number - block.first])
+                for elements in ahead(self._split_part, self._parts(body, start, stop)):
+                    yield from map(self._load, elements)
             transfer.size = last.end - first.offset
             transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
 
@@ -72,7 +71,16 @@ class Stored:
         with store.opened(self.settings, self.reference, (start, stop)) as body:
             return self._read(body, stop - start)
 
-    def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
+    def _parts(self, body: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, slice]]:
+        """The bytes of block after block, and which of its elements are asked for."""
+        for block, numbers in self._blocks(start, stop):
+            yield self._read(body, block.size), slice(numbers.start - block.first, numbers.stop - block.first)
+
+    def _split_part(self, part: tuple[bytes, slice]) -> list[Any]:
+        data, wanted = part
+        return self._split(data)[wanted]
+
+    def _holds(self, block: Block, elements: list[Any], number: int) -> bool:
         return block.first <= number < block.first + len(elements)
 
     def _find(self, number: int) -> Block:
@@ -82,7 +90,7 @@ class Stored:
             block = from_entry(self.part(entry, entry + ENTRY_BYTES))
         return block
 
-    def _fetch(self, block: Block) -> tuple[Block, list[bytes]]:
+    def _fetch(self, block: Block) -> tuple[Block, list[Any]]:
         with transfers.observed("pull", "Read") as transfer:
             data = self.part(block.offset, block.end)
             transfer.size = len(data)

@@ -1,0 +1,29 @@
+"""Work that is done some steps ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+WORKERS = 2
+PENDING = 3
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """``map(function, items)``, done in other threads for the next few items while one result is in use.
+
+    It wins where the function lets go of Python's lock, as pyarrow does. What it raises comes up in its turn.
+    """
+    pending: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) == PENDING:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
