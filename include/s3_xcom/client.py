@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import random
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import SettingError
 from include.s3_xcom.settings import Settings
@@ -12,7 +14,9 @@ from include.s3_xcom.settings import Settings
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-_clients: dict[tuple[int, str], BaseClient] = {}
+MAX_BACKOFF_SECONDS = 20
+
+_clients: dict[tuple[Any, ...], BaseClient] = {}
 
 
 def client(settings: Settings) -> BaseClient:
@@ -21,20 +25,27 @@ def client(settings: Settings) -> BaseClient:
     :raises SettingError: if there is no such connection
     """
     # A client's sockets must not be shared with the process this one was forked from.
-    identity = (os.getpid(), settings.conn_id)
+    identity = os.getpid(), *_told(settings)
     if identity not in _clients:
         _clients.clear()
         # Looking up the connection commits and closes the database session of its thread: not the caller's.
         with ThreadPoolExecutor(max_workers=1) as apart:
-            _clients[identity] = apart.submit(_new_client, settings.conn_id).result()
+            _clients[identity] = apart.submit(_new_client, settings).result()
     return _clients[identity]
 
 
-def _new_client(conn_id: str) -> BaseClient:
+def _told(settings: Settings) -> tuple[Any, ...]:
+    """The settings that a client is made of."""
+    return settings.conn_id, settings.max_attempts, settings.connect_timeout, settings.read_timeout
+
+
+def _new_client(settings: Settings) -> BaseClient:
     from airflow.exceptions import AirflowNotFoundException
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+    from botocore.config import Config
     from botocore.handlers import set_list_objects_encoding_type_url
 
+    conn_id = settings.conn_id
     try:
         # The hook itself would go on without credentials.
         if conn_id:
@@ -46,11 +57,35 @@ def _new_client(conn_id: str) -> BaseClient:
             "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to use boto3's own search."
         ) from None
     hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
+    ours = Config(
+        retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+    )
     # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
     s3 = hook.get_session().client(
-        "s3", endpoint_url=hook.conn_config.endpoint_url, config=hook.config, verify=hook.verify
+        "s3",
+        endpoint_url=hook.conn_config.endpoint_url,
+        config=ours.merge(hook.config),  # what the connection says goes before
+        verify=hook.verify,
     )
+    s3.meta.events.register("needs-retry.s3", functools.partial(_too_many, settings.max_attempts))
     # botocore asks for keys in listings to be percent-encoded, and then LocalStack loses its place at keys
     # that hold a percent sign. Our keys hold nothing that needs it.
     s3.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return s3
+
+
+def _too_many(max_attempts: int, response: Any, attempts: int, **_: Any) -> float | None:
+    """The seconds to wait after HTTP 429, which botocore does not know as S3's: other servers answer it."""
+    if response is None or response[0].status_code != 429 or attempts >= max_attempts:
+        return None
+    return backoff(attempts)
+
+
+def backoff(attempts: int) -> float:
+    """The seconds to wait after some attempts, by chance: as in botocore's standard mode.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+    """
+    return min(random.random() * 2 ** (attempts - 1), MAX_BACKOFF_SECONDS)  # noqa: S311

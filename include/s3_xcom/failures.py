@@ -77,6 +77,15 @@ def truncated(reference: Reference, found: int, expected: int) -> IntegrityError
     )
 
 
+def altered(reference: Reference) -> IntegrityError:
+    """The error for an object that came with other content than was pushed."""
+    return IntegrityError(
+        f"Cannot pull {reference.owner}, {reference.address}: what arrived is not what was pushed (by its "
+        "SHA-256), though S3 says that it is the same object. Without TLS, any part of the network may have "
+        "changed it: clear this task, so that it tries again."
+    )
+
+
 def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[type[XComError] | None, str]:
     # Not before there is an error: botocore takes a while to import.
     from botocore import exceptions as boto

@@ -73,12 +73,12 @@ class File:
             with self._path.open("rb") as stream:
                 yield stream
             return
-        from include.s3_xcom import store, transfers
+        from include.s3_xcom import reading, transfers
 
         settings, reference = self._stored
         with (
             transfers.observed("pull", "Read") as transfer,
-            store.opened(settings, reference) as stream,
+            reading.opened(settings, reference) as stream,
         ):
             yield stream
             transfer.subject, transfer.size = reference, reference.size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from include.s3_xcom import codecs, failures, files, mapped, reference, settings, store, transfers
+from include.s3_xcom import codecs, failures, files, mapped, reading, reference, settings, transfers
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, FormatError
 from include.s3_xcom.files import File
@@ -100,7 +100,7 @@ def fetch(current: Settings, pointer: Reference, *, may_pickle: bool) -> Any:
         return File.stored(current, pointer)
     if pointer.codec in mapped.CODECS:
         return mapped.pulled(current, pointer)
-    body = store.get(current, pointer)
+    body = reading.get(current, pointer)
     if pointer.compression:
         body = codecs.decompress(pointer.compression, body, pointer.raw_size or 0)
     if pointer.codec == codecs.PICKLE:

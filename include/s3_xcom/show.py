@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from include.s3_xcom import inventory, mapped, pull, reference, store
+from include.s3_xcom import inventory, mapped, pull, reading, reference, store
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.files import File
@@ -91,7 +91,7 @@ def text(settings: Settings, pointer: Reference, *, may_pickle: bool) -> str:
     """
     reference.check(pointer, settings)
     if pointer.codec in mapped.CODECS and pointer.layout is None:
-        return _of(mapped.whole(pointer.codec, store.get(settings, pointer), pointer.shape))
+        return _of(mapped.whole(pointer.codec, reading.get(settings, pointer), pointer.shape))
     return _of(pull.fetch(settings, pointer, may_pickle=may_pickle))
 
 

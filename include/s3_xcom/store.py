@@ -1,9 +1,11 @@
-"""Objects in S3: put, get, delete. One request each, unless an object is too large for that."""
+"""Objects put into S3, copied, listed, deleted. One request each, unless an object is too large for that."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import io
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,11 +29,6 @@ SINGLE_COPY_BYTES = 5 * 1024**3
 COPY_PART_BYTES = 1024**3
 PAGE_KEYS = DELETE_KEYS = 1000
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-
-CHUNK_BYTES = 1024 * 1024
-
-_restored: dict[str, str] = {}
-"""The ETags of objects that have their content, but not their ETag, by their addresses."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def put(
     :raises SettingError: if the connection does not exist
     :raises StorageError: if S3 does not take it; nothing is stored then
     """
-    about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    about = _about(settings, key, content_type, metadata)
     if content_encoding is not None:
         about["ContentEncoding"] = content_encoding
     with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
@@ -103,7 +100,7 @@ def put_pieces(
 
     Parameters and errors as of :func:`put`.
     """
-    about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    about = _about(settings, key, content_type, metadata)
     with failures.explained(settings, "push", f"s3://{settings.bucket}/{key}", owner):
         head, size = [], 0
         for piece in pieces:
@@ -126,7 +123,7 @@ def copy(
     metadata: dict[str, str],
 ) -> str:
     """Store an object that is there already under another key, within S3. As :func:`put`."""
-    about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    about = _about(settings, key, content_type, metadata)
     origin = {
         "CopySource": {"Bucket": source.bucket, "Key": source.key},
         "CopySourceIfMatch": source.etag,
@@ -143,20 +140,6 @@ def copy(
             return s3.upload_part_copy(CopySourceRange=span, **origin, **where)["CopyPartResult"]
 
         return _put_in_parts(s3, about, spans, copy_part)
-
-
-def get(settings: Settings, reference: Reference) -> bytes:
-    """The whole object, exactly as it was pushed.
-
-    :raises ObjectMissingError: if it is gone
-    :raises IntegrityError: if it is not the one that was pushed
-    :raises StorageError: if S3 does not give it
-    """
-    with opened(settings, reference) as body:
-        data = body.read()
-    if len(data) != reference.size:
-        raise failures.truncated(reference, len(data), reference.size)
-    return data
 
 
 def head(settings: Settings, key: str) -> dict[str, Any]:
@@ -203,48 +186,14 @@ def listed(settings: Settings, prefix: str) -> Iterator[list[Listed]]:
             ]
 
 
-@contextlib.contextmanager
-def opened(
-    settings: Settings, reference: Reference, span: tuple[int, int] | None = None
-) -> Iterator[BinaryIO]:
-    """The object as a stream of bytes. Errors as of :func:`get`.
-
-    :param span: the first byte and the one after the last, if it is not to be all
-    """
-    extent = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-    with failures.explained(settings, "pull", reference.address, reference.owner, reference.pushed):
-        response = _get_pinned(client(settings), reference, extent)
-        with contextlib.closing(response["Body"]) as body:
-            yield body
-
-
-def _get_pinned(s3: BaseClient, reference: Reference, extent: dict[str, str]) -> dict[str, Any]:
-    """GET the object that was pushed, and no other.
-
-    Its ETag pins it: with If-Match, S3 answers 412 for any other content, of parts of it too. An object
-    restored from a copy can have another ETag (those of multipart uploads tell of the parts), so then it is
-    read whole once, and its SHA-256 decides.
-    """
-    where = {"Bucket": reference.bucket, "Key": reference.key}
-    try:
-        etag = _restored.get(reference.address, reference.etag)
-        return s3.get_object(IfMatch=etag, **where, **extent)
-    except s3.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
-            raise
-        whole = s3.get_object(**where)
-        with contextlib.closing(whole["Body"]) as body:
-            if whole["ContentLength"] != reference.size or _sha256(body) != reference.sha256:
-                raise
-    _restored[reference.address] = whole["ETag"]
-    return s3.get_object(IfMatch=whole["ETag"], **where, **extent)
-
-
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
-        digest.update(chunk)
-    return digest.hexdigest()
+def _about(settings: Settings, key: str, content_type: str, metadata: dict[str, str]) -> dict[str, Any]:
+    """What each request that makes an object says of it."""
+    about = {"Bucket": settings.bucket, "Key": key, "ContentType": content_type, "Metadata": metadata}
+    if settings.sse:
+        about["ServerSideEncryption"] = settings.sse
+    if settings.kms_key_id:
+        about["SSEKMSKeyId"] = settings.kms_key_id
+    return about
 
 
 def _parts(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
@@ -271,8 +220,9 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _put_whole(s3: BaseClient, about: dict[str, Any], body: bytes) -> Stored:
-    etag = s3.put_object(Body=body, **about)["ETag"]
-    return Stored(etag, len(body), hashlib.sha256(body).hexdigest())
+    sha256 = hashlib.sha256(body)
+    etag = s3.put_object(**_content(body, sha256), **about)["ETag"]
+    return Stored(etag, len(body), sha256.hexdigest())
 
 
 def _put_parts(s3: BaseClient, about: dict[str, Any], parts: Iterable[bytes]) -> Stored:
@@ -282,10 +232,18 @@ def _put_parts(s3: BaseClient, about: dict[str, Any], parts: Iterable[bytes]) ->
         nonlocal size
         size += len(part)
         digest.update(part)
-        return s3.upload_part(Body=part, **where)
+        return s3.upload_part(**_content(part, hashlib.sha256(part)), **where)
 
-    etag = _put_in_parts(s3, about, parts, put_part)
+    etag = _put_in_parts(s3, {**about, "ChecksumAlgorithm": "SHA256"}, parts, put_part)
     return Stored(etag, size, digest.hexdigest())
+
+
+def _content(body: bytes, sha256: Any) -> dict[str, Any]:
+    """A body as S3 checks it when it has arrived.
+
+    As a stream: botocore's debug log shows bytes, and not what is in a stream.
+    """
+    return {"Body": io.BytesIO(body), "ChecksumSHA256": base64.b64encode(sha256.digest()).decode()}
 
 
 def _put_in_parts(
@@ -294,10 +252,11 @@ def _put_in_parts(
     where = {"Bucket": about["Bucket"], "Key": about["Key"]}
     where["UploadId"] = s3.create_multipart_upload(**about)["UploadId"]
     try:
-        done = [
-            {"PartNumber": n, "ETag": put_part(part, PartNumber=n, **where)["ETag"]}
-            for n, part in enumerate(parts, start=1)
-        ]
+        done = []
+        for number, part in enumerate(parts, start=1):
+            answer = put_part(part, PartNumber=number, **where)
+            kept = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
+            done.append({"PartNumber": number, **kept})
         return s3.complete_multipart_upload(MultipartUpload={"Parts": done}, **where)["ETag"]
     except BaseException:
         # The parts would stay, and cost. If this fails too, the bucket's own rule removes them.

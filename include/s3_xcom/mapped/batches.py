@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from include.s3_xcom import codecs, store
+from include.s3_xcom import codecs, reading
 from include.s3_xcom.codecs import packages
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import Planner
@@ -56,7 +56,7 @@ class Batches(Mapped):
         stored = self.stored
         if stored is None:
             return self._source.frame.copy()
-        return codecs.decode("parquet", store.get(stored.settings, stored.reference), rows=self.shape[0])
+        return codecs.decode("parquet", reading.get(stored.settings, stored.reference), rows=self.shape[0])
 
     def encode(self) -> Blocks:
         from include.s3_xcom.codecs import footers, frames

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from include.s3_xcom import failures, store, transfers
+from include.s3_xcom import failures, reading, transfers
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.reference import Reference, human_size
@@ -60,7 +60,7 @@ class Stored:
             return
         with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
-            with store.opened(self.settings, self.reference, (first.offset, last.end)) as body:
+            with reading.opened(self.settings, self.reference, (first.offset, last.end)) as body:
                 for elements in ahead(self._split_part, self._parts(body, start, stop)):
                     yield from map(self._load, elements)
             transfer.size = last.end - first.offset
@@ -68,7 +68,7 @@ class Stored:
 
     def part(self, start: int, stop: int) -> bytes:
         """Some of the object's bytes. Errors as of :func:`store.get`."""
-        with store.opened(self.settings, self.reference, (start, stop)) as body:
+        with reading.opened(self.settings, self.reference, (start, stop)) as body:
             return self._read(body, stop - start)
 
     def _parts(self, body: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, slice]]:
@@ -109,7 +109,7 @@ class Stored:
 
     def _indexed_blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
         where = self.layout.entry(start), self.layout.entry(stop)
-        with store.opened(self.settings, self.reference, where) as index:
+        with reading.opened(self.settings, self.reference, where) as index:
             entries = (self._read(index, ENTRY_BYTES) for _ in range(start, stop))
             for entry, same in itertools.groupby(entries):
                 end = start + len(list(same))
