@@ -3,6 +3,7 @@ PYTHON := .venv/bin/python
 PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
+INJECTIONS ?= 1200
 DAG ?= TestDag
 CONF ?= {}
 
@@ -30,6 +31,9 @@ test-properties: install ## the property tests and the fuzzing, at length (EXAMP
 
 test-stress: install ## pushes, deletions and sweeps at once, at length (OPERATIONS=3000)
 	@STRESS_OPERATIONS=$(OPERATIONS) $(PYTHON) -m pytest tests/integration/test_stress.py
+
+test-faults: install ## faults of S3, network, database and tasks, at length; writes docs/faults.md (INJECTIONS=1200)
+	@FAULT_INJECTIONS=$(INJECTIONS) FAULT_PAGE=docs/faults.md $(PYTHON) -m pytest tests/integration/test_faults.py
 
 bench: install ## measure against the floor and the peers; writes docs/benchmarks.md
 	@$(PYTHON) -m tests.benchmarks
@@ -71,4 +75,4 @@ docs: install ## write docs/types.md from the tests
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress bench lint up trigger ps logs down clean test-stack docs lock
+.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack docs lock

@@ -56,22 +56,30 @@ class Postgres:
         authentication = ("--auth-local=trust", "--auth-host=scram-sha-256", "--username=postgres")
         new = ("--encoding=utf8", "--no-sync", "-D", self._data)
         self._run(BINARIES / "initdb", *authentication, *new, environment=environment, user=self._user)
-        # The socket lies in the data directory, which is closed to others, and needs no password.
-        options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self._data)]
-        # What is lost when the machine stops is thrown away anyway.
-        unsafe = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
-        command = [BINARIES / "postgres", "-D", self._data, *options, *unsafe]
-        self._process = Process("Postgres", command, environment, self._log, self._user)
-        self._process.wait_until(self._is_ready, seconds=30)
+        self.serve()
         for name, password in self.passwords.items():
             environment[f"{name.upper()}_DB_PASSWORD"] = password
         self._run(
             ROOT / "scripts/prepare_postgres.sh", ROOT / "include/sql/my_table.sql", environment=environment
         )
 
-    def stop(self) -> None:
+    def serve(self) -> None:
+        """Serve the databases that are there.
+
+        :raises StartError: if the server does not come up
+        """
+        # The socket lies in the data directory, which is closed to others, and needs no password.
+        options = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self._data)]
+        # What is lost when the machine stops is thrown away anyway.
+        unsafe = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
+        command = [BINARIES / "postgres", "-D", self._data, *options, *unsafe]
+        self._process = Process("Postgres", command, self._environment(), self._log, self._user)
+        self._process.wait_until(self._is_ready, seconds=30)
+
+    def stop(self, by: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server, by default "fast": without waiting for clients."""
         if hasattr(self, "_process"):
-            self._process.stop(signal.SIGINT)  # "fast": without waiting for clients
+            self._process.stop(by)
 
     def url(self, name: str) -> str:
         """URL of a database, for the role of the same name."""

@@ -55,6 +55,10 @@ class StorageError(XComError):
     """S3 refused or failed a request."""
 
 
+class DiskError(XComError, OSError):
+    """This machine cannot keep a file that was pulled."""
+
+
 class ObjectMissingError(StorageError):
     """The object a reference points to is not in the bucket."""
 

@@ -22,11 +22,8 @@ _DENIED = {
     "403",
     "AccessDenied",
     "AuthorizationHeaderMalformed",
-    "ExpiredToken",
     "Forbidden",
     "InvalidAccessKeyId",
-    "InvalidToken",
-    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
 _RERUN = "Clear the task that pushed it, so that it runs again (in the UI: Grid, the run, the task, Clear)."
@@ -89,6 +86,7 @@ def altered(reference: Reference) -> IntegrityError:
 def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[type[XComError] | None, str]:
     # Not before there is an error: botocore takes a while to import.
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
     name = type(error).__name__
@@ -97,7 +95,8 @@ def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[
         return _explain_answer(error.response, settings, connection, pushed)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
-    if isinstance(error, (boto.IncompleteReadError, boto.ResponseStreamingError, HTTPError)):
+    broken = (boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError, HTTPError)
+    if isinstance(error, broken):
         return StorageError, f"the connection broke off ({name}). Try again."
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
         return StorageError, (
@@ -122,6 +121,10 @@ def _explain_answer(
         return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {_RERUN}"
     if code in ("PreconditionFailed", "412", "InvalidRange"):
         return IntegrityError, f"the object is not the one that was pushed. {_RERUN}"
+    if code in ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"):
+        return StorageError, f"the credentials have expired ({code}). Renew them in the {connection}."
+    if code == "RequestTimeTooSkewed":
+        return StorageError, f"this machine's clock is not right ({code}). Set it, best by NTP."
     if code in _DENIED:
         return StorageError, (
             f"S3 denied it ({code}). Check the credentials in the {connection} and what they may do "

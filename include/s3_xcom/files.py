@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.codecs.encoded import Encoded
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import DiskError, UnsupportedValueError
 
 if TYPE_CHECKING:
     import pandas
@@ -93,6 +93,7 @@ class File:
 
         :return: where it is now
         :raises StorageError: if S3 does not give it
+        :raises DiskError: if it cannot be written
         """
         target = Path(to)
         target = target / self.name if target.is_dir() else target
@@ -101,6 +102,13 @@ class File:
             with self.open() as source, partial.open("wb") as sink:
                 shutil.copyfileobj(source, sink, CHUNK_BYTES)
             partial.replace(target)
+        except OSError as error:
+            if self.reference is None:
+                raise
+            raise DiskError(
+                f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}: "
+                f"{error.strerror}. Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
+            ) from error
         finally:
             partial.unlink(missing_ok=True)
         return target

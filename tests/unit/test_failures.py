@@ -22,7 +22,8 @@ def answer(code: str) -> ClientError:
     [
         (answer("InvalidAccessKeyId"), StorageError, "Check the credentials"),
         (answer("AccessDenied"), StorageError, "Check the credentials"),
-        (answer("ExpiredToken"), StorageError, "Check the credentials"),
+        (answer("ExpiredToken"), StorageError, "Renew them in the Airflow connection 'aws_default'"),
+        (answer("RequestTimeTooSkewed"), StorageError, "clock"),
         (answer("NoSuchBucket"), SettingError, "s3_xcom init"),
         (answer("NoSuchKey"), ObjectMissingError, "runs again"),
         (answer("PreconditionFailed"), IntegrityError, "runs again"),

@@ -1,0 +1,287 @@
+"""Pushes and pulls of real values while S3 and the network fail. As a program, one worker of several:
+
+python -m tests.faults <port of S3> <injections of all workers> <number of this one> <number of workers>
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.proxy import FOREVER, LASTING, TRANSIENT, Proxy
+
+SETTINGS = {"MAX_ATTEMPTS": "3", "CONNECT_TIMEOUT": "1", "READ_TIMEOUT": "1"}
+MAX_SECONDS = 60
+"""Longer than the attempts and waits of any operation here add up to, with those settings."""
+
+REFUSED = "connection refused"
+ALTERATIONS = ("object replaced", "object cut short", "one bit flipped in the object", "object deleted")
+FAULTS = (REFUSED, *TRANSIENT, *LASTING, *ALTERATIONS)
+SUCCEEDED, CLEAR, WRONG = "succeeded", "failed clearly", "wrong"
+
+PART_BYTES = 5 * 1024 * 1024
+"""The smallest that S3 takes: several parts, in little time."""
+
+
+@dataclass
+class Outcome:
+    """What came of one operation under one fault."""
+
+    fault: str
+    operation: str
+    times: int
+    outcome: str
+    detail: str = ""
+
+
+@dataclass
+class Values:
+    """What is pushed and pulled."""
+
+    numbers: dict = field(default_factory=lambda: {"a": list(range(50_000)), "b": ("x", 1.5)})
+    file: bytes = field(default_factory=lambda: b"id,name\n" + b"1,Hualian\n" * 1_200_000)
+
+    @functools.cached_property
+    def frame(self) -> Any:
+        import pandas as pd
+
+        return pd.DataFrame({"n": range(200_000), "x": [i / 7 for i in range(200_000)]})
+
+
+def environment(port: int) -> dict[str, str]:
+    """What makes the backend use S3 at a port, with little patience."""
+    extra = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{port}"}
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    # Of a name of its own: the client of a process is kept by the connection's name.
+    name = f"s3_at_{port}"
+    settings = {"CONN_ID": name, **SETTINGS}
+    return {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection),
+        **{f"AIRFLOW__S3_XCOM__{key}": value for key, value in settings.items()},
+    }
+
+
+class Worker:
+    """One process: a task instance of its own, and a proxy before S3."""
+
+    def __init__(self, upstream: int, seed: int) -> None:
+        import boto3
+
+        from include.s3_xcom import store
+
+        store.SINGLE_PUT_BYTES = store.PART_BYTES = PART_BYTES
+        self.random = random.Random(seed)
+        self.proxy = Proxy(upstream)
+        os.environ.update(environment(self.proxy.port))
+        self.bucket = boto3.resource(
+            "s3", endpoint_url=f"http://127.0.0.1:{upstream}", region_name="us-east-1",
+            aws_access_key_id="a", aws_secret_access_key="b",
+        ).Bucket(os.environ["AIRFLOW__S3_XCOM__BUCKET"])  # fmt: skip
+        self.ids = make_task(f"faults-{seed}")
+        self.values = Values()
+        self.directory = Path(tempfile.mkdtemp(prefix="s3xcom-faults-"))
+        (self.directory / "data.csv").write_bytes(self.values.file)
+        self.keys = (f"key {n}" for n in itertools.count())
+
+    # What is pushed, by name.
+
+    def make(self, kind: str) -> Any:
+        from include.s3_xcom import File, batches, rows
+
+        return {
+            "dict": lambda: self.values.numbers,
+            "frame": lambda: self.values.frame,
+            "file": lambda: File(self.directory / "data.csv"),
+            "rows": lambda: rows(self.values.frame[:5000]),
+            "batches": lambda: batches(self.values.frame, 20_000),
+        }[kind]()
+
+    def push(self, key: str, value: Any) -> None:
+        from airflow.models import XCom
+
+        XCom.set(key=key, value=value, **self.ids)
+
+    def pull(self, key: str) -> Any:
+        from airflow.models import XCom
+
+        return XCom.get_one(key=key, **self.ids)
+
+    def address(self, key: str) -> str | None:
+        from airflow.models import XCom
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            row = session.query(XCom.value).filter_by(key=key, **self.ids).scalar()
+        return json.loads(row)["key"] if row else None
+
+    # Operations: each returns whether what it got is right.
+
+    def push_kind(self, kind: str, key: str) -> Callable[[], bool]:
+        value = self.make(kind)
+        return lambda: self.push(key, value) is None
+
+    def push_again(self, kind: str, key: str) -> Callable[[], bool]:
+        self.push(f"{key} before", self.make(kind))
+        return lambda: self.push(key, self.pull(f"{key} before")) is None
+
+    def pull_kind(self, kind: str, key: str) -> Callable[[], bool]:
+        self.push(key, self.make(kind))
+        return lambda: self.is_right(kind, self.pull(key))
+
+    def pull_element(self, key: str) -> Callable[[], bool]:
+        self.push(key, self.make("rows"))
+        return lambda: self.pull(key)[4000] == {"n": 4000, "x": 4000 / 7}
+
+    def stream_file(self, key: str) -> Callable[[], bool]:
+        self.push(key, self.make("file"))
+
+        def stream() -> bool:
+            with self.pull(key).open() as lines:
+                return b"".join(lines) == self.values.file
+
+        return stream
+
+    def is_right(self, kind: str, value: Any) -> bool:
+        import pandas as pd
+
+        if kind == "dict":
+            return value == self.values.numbers
+        if kind == "frame":
+            return value.equals(self.values.frame)
+        if kind == "file":
+            copy = value.download(self.directory / "copy.csv")
+            return copy.read_bytes() == self.values.file
+        if kind == "rows":
+            return list(value) == list(self.make("rows"))
+        return pd.concat(list(value)).equals(self.values.frame)
+
+    def inject(self, fault: str, operation: str, times: int) -> Outcome | None:
+        """Run an operation under a fault; None if it was over before the fault came to it."""
+        key = next(self.keys)
+        action = OPERATIONS[operation](self, key=key)
+        start = time.monotonic()
+        if fault in ALTERATIONS:
+            self.alter(fault, key)
+            outcome, detail = self.judge(action, key)
+        else:
+            context = (
+                self.proxy.down(0.4 if times < FOREVER else MAX_SECONDS)
+                if fault == REFUSED
+                else self.proxy.breaking({**TRANSIENT, **LASTING}[fault], times)
+            )
+            with context:
+                outcome, detail = self.judge(action, key)
+            if not self.proxy.injected:
+                return None
+        if time.monotonic() - start > MAX_SECONDS:
+            outcome, detail = WRONG, f"took {time.monotonic() - start:.0f} s"
+        if outcome == SUCCEEDED and operation.startswith("push") and not self.stored_right(operation, key):
+            outcome, detail = WRONG, "stored something else"
+        if outcome == CLEAR and operation.startswith("push") and self.address(key) is not None:
+            outcome, detail = WRONG, "failed, and left a row"
+        return Outcome(fault, operation, times, outcome, detail)
+
+    def judge(self, action: Callable[[], bool], key: str) -> tuple[str, str]:
+        from include.s3_xcom.errors import XComError
+
+        try:
+            return (SUCCEEDED, "") if action() else (WRONG, "another value")
+        except XComError as error:
+            message = str(error)
+            wanted = ("s3://", self.ids["dag_id"], self.ids["run_id"], self.ids["task_id"], repr(key))
+            missing = [word for word in wanted if word not in message]
+            return (WRONG, f"does not say {missing}: {message}") if missing else (CLEAR, message)
+        except Exception as error:
+            return WRONG, f"{type(error).__name__}: {error}"[:300]
+
+    def stored_right(self, operation: str, key: str) -> bool:
+        return self.is_right(operation.split()[1], self.pull(key))
+
+    def alter(self, fault: str, key: str) -> None:
+        stored = self.bucket.Object(self.address(key))
+        body = stored.get()["Body"].read()
+        if fault == "object deleted":
+            stored.delete()
+        elif fault == "object cut short":
+            stored.put(Body=body[:-1])
+        elif fault == "object replaced":
+            stored.put(Body=body[::-1])
+        else:
+            at = self.random.randrange(len(body))
+            stored.put(Body=body[:at] + bytes([body[at] ^ 1 << self.random.randrange(8)]) + body[at + 1 :])
+
+
+KINDS = ("dict", "frame", "file", "batches")
+OPERATIONS = {
+    **{f"push {kind}": functools.partial(Worker.push_kind, kind=kind) for kind in KINDS},
+    "push file again": functools.partial(Worker.push_again, kind="file"),
+    **{f"pull {kind}": functools.partial(Worker.pull_kind, kind=kind) for kind in KINDS},
+    "pull one row": Worker.pull_element,
+    "stream file": Worker.stream_file,
+}
+
+
+def make_task(dag_id: str) -> dict[str, str]:
+    """A DAG run with one task instance."""
+    import datetime
+
+    from airflow.models import DagRun, TaskInstance
+    from airflow.operators.empty import EmptyOperator
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    date = datetime.datetime.now(datetime.timezone.utc)
+    run_id = f"manual__{date.isoformat()}"
+    with create_session() as session:
+        session.add(DagRun(dag_id=dag_id, run_id=run_id, execution_date=date, run_type=DagRunType.MANUAL))
+        session.flush()
+        instance = TaskInstance(EmptyOperator(task_id="task"), run_id=run_id)
+        instance.dag_id = dag_id
+        session.add(instance)
+    return {"dag_id": dag_id, "run_id": run_id, "task_id": "task"}
+
+
+def applies(fault: str, operation: str) -> bool:
+    if fault in ALTERATIONS:
+        return operation.startswith(("pull", "stream"))
+    # Parts of an object have no checksum of their own: there TLS must see to it.
+    return fault != "bit flipped on the way" or operation not in ("pull one row", "pull batches")
+
+
+def schedule(count: int) -> list[tuple[str, str, int]]:
+    """Faults, operations, and how often in a row: each fault in turn, with one operation after the other."""
+    operations, times = list(OPERATIONS), [1, FOREVER, 2, 1]
+    pairs = (
+        (fault, operations[(number + turn) % len(operations)], times[(number + turn // 2) % len(times)])
+        for turn in itertools.count()
+        for number, fault in enumerate(FAULTS)
+    )
+    return list(itertools.islice((pair for pair in pairs if applies(*pair[:2])), count))
+
+
+def main(upstream: int, count: int, first: int, step: int) -> None:
+    """Prints an outcome a line, as JSON."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    worker = Worker(upstream, first)
+    for fault, operation, times in schedule(count)[first::step]:
+        outcome = worker.inject(fault, operation, times)
+        if outcome is not None:
+            print(json.dumps(vars(outcome)), flush=True)
+    worker.proxy.close()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,255 @@
+"""The backend keeps its word when S3, the network, the database, the disk or the task itself fails."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from include.s3_xcom import File, rows
+from include.s3_xcom.errors import DiskError, ObjectMissingError, StorageError
+from tests import faults
+from tests.faults import CLEAR, SUCCEEDED, WRONG
+from tests.proxy import FOREVER, TRANSIENT, Proxy
+
+INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "57"))
+KILLS = max(5, INJECTIONS // 10)
+PAGE = os.environ.get("FAULT_PAGE")
+WORKERS = 4
+
+FRAME = pd.DataFrame({"n": range(100_000), "x": [i / 7 for i in range(100_000)]})
+
+INTRODUCTION = """\
+# Faults
+
+Made by `make test-faults`: real pushes and pulls, with a proxy before S3 that breaks connections and answers,
+and objects altered behind the backend's back. A fault strikes one request, two, or all from then on, with at
+most 3 attempts and timeouts of 1 s. An operation must succeed, or fail with an error that names the XCom and
+the `s3://` address; a wrong value, another error, a row without its object or more than 60 s count as wrong.
+
+| fault | injections | succeeded | failed clearly | wrong |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def csv(directory: Path, size: int = 3_000_000) -> File:
+    path = directory / "data.csv"
+    path.write_bytes(b"1,Hualian\n" * (size // 10))
+    return File(path)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[dict[str, Counter]]:
+    """What came of each fault; written down at the end."""
+    found: dict[str, Counter] = {}
+    yield found
+    lines = [
+        f"| {fault} | {sum(n.values()):,} | {n[SUCCEEDED]:,} | {n[CLEAR]:,} | {n[WRONG]:,} |\n"
+        for fault, n in found.items()
+    ]
+    print("".join(lines))
+    if PAGE:
+        Path(PAGE).write_text(INTRODUCTION + "".join(lines))
+
+
+@pytest.fixture
+def proxy(stack, monkeypatch) -> Iterator[Proxy]:
+    """Between the backend and S3, with little patience."""
+    proxy = Proxy(stack.localstack.port)
+    for name, value in faults.environment(proxy.port).items():
+        monkeypatch.setenv(name, value)
+    yield proxy
+    proxy.close()
+
+
+def test_every_operation_under_every_fault_succeeds_or_fails_clearly(stack, table):
+    command = [sys.executable, "-m", "tests.faults", str(stack.localstack.port), str(INJECTIONS)]
+    workers = [
+        subprocess.Popen(
+            [*command, str(n), str(WORKERS)], env=stack.airflow.environment, stdout=subprocess.PIPE
+        )
+        for n in range(WORKERS)
+    ]
+    outcomes = []
+    for worker in workers:
+        outcomes += [faults.Outcome(**json.loads(line)) for line in worker.communicate()[0].splitlines()]
+        assert worker.returncode == 0
+    for outcome in outcomes:
+        table.setdefault(outcome.fault, Counter())[outcome.outcome] += 1
+    assert len(outcomes) >= INJECTIONS * 0.9, "too few faults came to strike"
+    assert {outcome.fault for outcome in outcomes} == set(faults.FAULTS)
+    assert [outcome for outcome in outcomes if outcome.outcome == WRONG] == []
+    once = [o for o in outcomes if o.fault in (faults.REFUSED, *TRANSIENT) and o.times == 1]
+    # S3's answers to these are documents, which botocore does not ask for again when they are cut short.
+    alone = [o for o in once if o.operation not in ("push file", "push file again")]
+    assert [outcome for outcome in alone if outcome.outcome != SUCCEEDED] == []
+    lasting = [o for o in outcomes if o.fault in faults.ALTERATIONS or o.times == FOREVER]
+    assert {outcome.outcome for outcome in lasting} == {CLEAR}
+
+
+def test_a_body_is_taken_up_where_it_broke_off(task, proxy, monkeypatch):
+    task.push(FRAME)
+    asked = []
+    ask = proxy.ask
+    monkeypatch.setattr(proxy, "ask", lambda request: asked.append(request) or ask(request))
+    with proxy.breaking(TRANSIENT["body cut short"], times=2):
+        assert task.pull().equals(FRAME)
+    ranges = [re.findall(rb"Range: bytes=(\d+)-", request) for request in asked]
+    size = json.loads(task.row())["size"]
+    assert ranges[0] == []
+    assert [int(start) for [start] in ranges[1:]] == [size // 2, size // 2 + (size - size // 2) // 2]
+    assert all(b"If-Match" in request for request in asked)
+
+
+@pytest.mark.parametrize("fault", ["stall in the middle of a body", "slow trickle"])
+def test_no_read_takes_much_longer_than_its_timeouts(task, proxy, fault):
+    task.push(FRAME)
+    start = time.monotonic()
+    with proxy.breaking(TRANSIENT[fault]), pytest.raises(StorageError, match="broke off"):
+        task.pull()
+    attempts, seconds = int(faults.SETTINGS["MAX_ATTEMPTS"]), int(faults.SETTINGS["READ_TIMEOUT"])
+    assert attempts * seconds <= time.monotonic() - start < attempts * seconds + 10
+
+
+def test_a_file_that_breaks_off_leaves_nothing_behind(task, proxy, tmp_path):
+    task.push(csv(tmp_path))
+    file = task.pull()
+    with proxy.breaking(TRANSIENT["body cut short"]), pytest.raises(StorageError):
+        file.download(tmp_path / "copy.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
+
+
+def forked(action: Callable[[], None]) -> multiprocessing.Process:
+    """A process forked from this one, as Airflow's executor forks one for a task."""
+
+    def run() -> None:
+        from airflow import settings
+
+        settings.engine.dispose()
+        action()
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return process
+
+
+def test_a_task_killed_at_any_moment_leaves_no_row_without_its_object(new_task, s3, table):
+    task = new_task()
+    task.push(FRAME, key="first")
+    chance = random.Random(0)
+    counts: Counter = Counter()
+    for kill in range(KILLS):
+        process = forked(functools.partial(push_and_pull_for_ever, task, kill))
+        time.sleep(chance.uniform(0.05, 0.6))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        keys = keys_of(task)
+        assert "first" in keys
+        for key in keys:
+            right = is_right(task.pull(key))
+            counts[SUCCEEDED if right else WRONG] += 1
+    table["task killed (SIGKILL), its XComs afterwards"] = counts
+    assert len(keys) > 1
+    assert counts[WRONG] == 0
+
+
+def push_and_pull_for_ever(task, kill: int) -> None:
+    for n in itertools.count():
+        task.push(FRAME[: 1000 * n + 1], key=f"{kill}-{n}")
+        task.pull("first")
+
+
+def is_right(frame: pd.DataFrame) -> bool:
+    return frame.equals(FRAME[: len(frame)]) and len(frame) > 0
+
+
+def keys_of(task) -> list[str]:
+    from airflow.models import XCom
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return [key for (key,) in session.query(XCom.key).filter_by(**task.ids)]
+
+
+def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_deletes(
+    stack, task, prefix, s3, monkeypatch
+):
+    from airflow.models import XCom
+
+    from include.s3_xcom import settings, store
+    from include.s3_xcom.sweep import sweep
+
+    put = store.put
+
+    def put_and_kill(*arguments, **options):
+        stored = put(*arguments, **options)
+        stack.postgres.stop(signal.SIGKILL)
+        return stored
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", put_and_kill)
+        try:
+            with pytest.raises(OperationalError):
+                task.push(FRAME)
+        finally:
+            stack.postgres.serve()
+    assert XCom.get_one(key="return_value", **task.ids) is None
+    assert len(list(s3.objects.filter(Prefix=prefix))) == 1
+    assert sweep(settings.load(), grace=0, delete=True, force=True).deleted == 1
+    assert list(s3.objects.filter(Prefix=prefix)) == []
+
+    task.push(FRAME)
+    assert task.pull().equals(FRAME)
+
+
+def test_a_full_disk_is_named_and_nothing_half_is_left(task, tmp_path):
+    task.push(csv(tmp_path))
+    target = tmp_path / "target"
+    target.mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(DiskError) as raised:
+            task.pull().download(target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    message = str(raised.value)
+    assert "a dag.task" in message
+    assert "s3://xcom/" in message
+    assert str(target / "data.csv") in message
+    assert "3,000,000 bytes" in message
+    assert list(target.iterdir()) == []
+
+
+def test_after_s3_has_lost_everything_pulls_say_so_and_pushes_work(stack, new_task, tmp_path):
+    before = new_task()
+    before.push(FRAME, key="frame")
+    before.push(rows(FRAME[:10]), key="rows")
+    before.push(csv(tmp_path), key="file")
+    lazy = before.pull("rows"), before.pull("file")
+    stack.localstack.stop()
+    stack.localstack.launch()
+    stack.localstack.wait()
+    for action in (lambda: before.pull("frame"), lambda: lazy[0][0], lambda: lazy[1].path):
+        with pytest.raises(ObjectMissingError, match="no longer in the bucket"):
+            action()
+    after = new_task()
+    after.push(FRAME)
+    assert after.pull().equals(FRAME)
