@@ -8,6 +8,7 @@ import boto3
 sys.path.insert(0, os.environ["PROJECT_DIR"])
 
 from include.s3_xcom import bucket
+from include.s3_xcom.settings import Settings
 
 s3 = boto3.client(
     "s3",
@@ -16,6 +17,9 @@ s3 = boto3.client(
     aws_access_key_id="any",
     aws_secret_access_key="any",  # noqa: S106 - LocalStack asks for none
 )
-bucket.ensure(
-    s3, os.environ["INIT_BUCKET"], os.environ["INIT_PREFIX"], int(os.environ["INIT_RETENTION_DAYS"])
+settings = Settings(
+    bucket=os.environ["INIT_BUCKET"],
+    prefix=os.environ["INIT_PREFIX"],
+    retention_days=int(os.environ["INIT_RETENTION_DAYS"]),
 )
+bucket.ensure(s3, settings)

@@ -125,7 +125,7 @@ def _duration(text: str) -> float:
 def _init(options: argparse.Namespace, current: Settings) -> int:
     address = f"s3://{current.bucket}"
     with failures.explained(current, "set up", address):
-        done = bucket.ensure(store.client(current), current.bucket, current.prefix, current.retention_days)
+        done = bucket.ensure(store.client(current), current)
     for phrase in done:
         print(f"{address}: {phrase}")
     return 0

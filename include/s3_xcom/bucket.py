@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from include.s3_xcom.settings import Settings
+
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
@@ -13,7 +15,7 @@ PUBLIC_ACCESS = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+SSE_S3 = "AES256"
 RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
 """Followed by the prefix: several deployments may share a bucket."""
 
@@ -21,14 +23,14 @@ ABORT_AFTER_DAYS = 1
 MAX_RULE_ID = 255
 
 
-def ensure(s3: BaseClient, bucket: str, prefix: str, retention_days: int = 0) -> list[str]:
+def ensure(s3: BaseClient, settings: Settings) -> list[str]:
     """Create the bucket if it is missing, and make it private, encrypted and free of what is not needed.
 
     Safe to repeat. Rules of other people stay.
 
-    :param retention_days: after how many days objects expire; 0: never
     :return: what was done, a phrase each
     """
+    bucket, prefix, retention_days = settings.bucket, settings.prefix, settings.retention_days
     done = []
     if not _exists(s3, bucket):
         region = s3.meta.region_name
@@ -42,8 +44,8 @@ def ensure(s3: BaseClient, bucket: str, prefix: str, retention_days: int = 0) ->
         done.append("bucket created")
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
     done.append("public access blocked")
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=ENCRYPTION)
-    done.append("default encryption on")
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=_encryption(settings))
+    done.append(f"default encryption on ({settings.sse or SSE_S3})")
     abort, expire = (f"{name}:{prefix}"[:MAX_RULE_ID] for name in RULE_IDS)
     rules = [rule for rule in _lifecycle_rules(s3, bucket) if rule.get("ID") not in (abort, expire)]
     below = {"Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""}}
@@ -63,6 +65,15 @@ def ensure(s3: BaseClient, bucket: str, prefix: str, retention_days: int = 0) ->
     done.append(f"unfinished uploads removed after {ABORT_AFTER_DAYS} day")
     done.append(f"objects expire after {retention_days} days" if retention_days else "objects never expire")
     return done
+
+
+def _encryption(settings: Settings) -> dict:
+    default = {"SSEAlgorithm": settings.sse or SSE_S3}
+    if settings.kms_key_id:
+        default["KMSMasterKeyID"] = settings.kms_key_id
+    # A bucket key spares most requests to KMS; double encryption cannot have one.
+    has_key = settings.sse == "aws:kms"
+    return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
 
 
 def _exists(s3: BaseClient, bucket: str) -> bool:

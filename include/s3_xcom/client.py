@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 MAX_BACKOFF_SECONDS = 20
+
+_TELLING_LOGGERS = ("botocore.auth", "botocore.endpoint")
+"""At the level DEBUG these show whole requests: session tokens, and content."""
 
 _clients: dict[tuple[Any, ...], BaseClient] = {}
 
@@ -56,6 +60,9 @@ def _new_client(settings: Settings) -> BaseClient:
             f"(`airflow connections add {conn_id} --conn-type aws ...`), name another one in "
             "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to use boto3's own search."
         ) from None
+    for name in _TELLING_LOGGERS:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.INFO)
     hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
     ours = Config(
         retries={"mode": "standard", "total_max_attempts": settings.max_attempts},

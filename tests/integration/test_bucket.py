@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from include.s3_xcom.__main__ import main
+from include.s3_xcom.errors import SettingError
+
+KEY = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 @pytest.fixture
@@ -51,6 +56,41 @@ def test_init_keeps_the_rules_of_deployments_with_other_prefixes(s3, new_bucket,
     }
     assert [rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule] == [7]
     assert "objects expire after 7 days" in capsys.readouterr().out
+
+
+def test_init_encrypts_with_the_key_that_is_set(s3, new_bucket, monkeypatch, capsys):
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "aws:kms")
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__KMS_KEY_ID", KEY)
+    assert main(["init"]) == 0
+    assert "default encryption on (aws:kms)" in capsys.readouterr().out
+    encryption = s3.meta.client.get_bucket_encryption(Bucket=new_bucket)["ServerSideEncryptionConfiguration"]
+    assert encryption["Rules"] == [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY},
+            "BucketKeyEnabled": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize("size", [2**30, 5 * 2**20], ids=["in one piece", "in parts"])
+def test_each_object_is_encrypted_as_set(task, s3, monkeypatch, tmp_path, size):
+    from include.s3_xcom import File, store
+
+    monkeypatch.setattr(store, "SINGLE_PUT_BYTES", size)
+    monkeypatch.setattr(store, "SINGLE_COPY_BYTES", size)
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "AES256")
+    (tmp_path / "data.csv").write_bytes(b"1,a\n" * 2_000_000)
+    task.push(File(tmp_path / "data.csv"))
+    task.push(task.pull(), key="copy")
+    for key in ("return_value", "copy"):
+        assert s3.Object(json.loads(task.row(key))["key"]).server_side_encryption == "AES256"
+        assert task.pull(key).path.read_bytes() == (tmp_path / "data.csv").read_bytes()
+
+
+def test_a_key_without_its_encryption_is_refused(task, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__KMS_KEY_ID", KEY)
+    with pytest.raises(SettingError, match="Set sse to aws:kms"):
+        task.push([1])
 
 
 def test_init_without_a_bucket_setting_fails_with_a_message(stack, monkeypatch, capsys):

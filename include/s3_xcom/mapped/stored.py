@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from include.s3_xcom import failures, reading, transfers
+from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.settings import Settings
+
+_TOO_FEW = "A block of the object does not hold the elements that it should."
 
 
 class Stored:
@@ -49,6 +52,8 @@ class Stored:
             if self._kept is None or not self._holds(*self._kept, number):
                 self._kept = self._fetch(self._find(number))
             block, elements = self._kept
+            if not self._holds(block, elements, number):
+                raise FormatError(_TOO_FEW)
             return self._load(elements[number - block.first])
 
     def span(self, start: int, stop: int) -> Iterator[Any]:
@@ -78,7 +83,10 @@ class Stored:
 
     def _split_part(self, part: tuple[bytes, slice]) -> list[Any]:
         data, wanted = part
-        return self._split(data)[wanted]
+        elements = self._split(data)[wanted]
+        if len(elements) != wanted.stop - wanted.start:
+            raise FormatError(_TOO_FEW)
+        return elements
 
     def _holds(self, block: Block, elements: list[Any], number: int) -> bool:
         return block.first <= number < block.first + len(elements)
