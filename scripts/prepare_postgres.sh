@@ -13,7 +13,7 @@ CREATE ROLE airflow LOGIN PASSWORD :'airflow_password';
 CREATE ROLE demo LOGIN PASSWORD :'demo_password';
 CREATE DATABASE airflow OWNER airflow;
 CREATE DATABASE demo;
-REVOKE CONNECT ON DATABASE airflow, demo, postgres, template1 FROM PUBLIC;
+REVOKE ALL ON DATABASE airflow, demo, postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE demo TO demo;
 SQL
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
-from tests.benchmarks import mapped, sweep
+from tests.benchmarks import load, mapped, sweep
 from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -133,8 +133,9 @@ def main() -> None:
             for measured in (import_time(env, directory), large_file(env, directory)):
                 print(measured, flush=True)
                 lines += ["", measured]
-            lines += ["", "## Sweep", "", sweep.measure(stack)]
-            print(lines[-1], flush=True)
+            for title, part in (("Load", load), ("Sweep", sweep)):
+                lines += ["", f"## {title}", "", part.measure(stack)]
+                print(lines[-1], flush=True)
         PAGE.write_text("\n".join([*lines, ""]))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
