@@ -45,8 +45,8 @@ def measure(stack: Stack) -> str:
     handles, threads = ([side[name] for side in first] for name in ("descriptors", "threads"))
     return (
         f"{OBJECTS:,} XComs pushed and pulled by {PROCESSES} processes of {THREADS} threads, "
-        f"{PROCESSES * THREADS} at once: no error, {seconds:.0f} s. From the {WARM_UP}th XCom of a process to its "
-        f"last, its memory grew by {human_size(grown)} at most, its open sockets and files went from "
+        f"{PROCESSES * THREADS} at once: no error, {seconds:.0f} s. From the {WARM_UP}th XCom of a process "
+        f"to its last, its memory grew by {human_size(grown)} at most, its open sockets and files went from "
         f"{handles[0]} to {handles[1]}, its threads from {threads[0]} to {threads[1]}."
     )
 
