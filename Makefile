@@ -71,8 +71,10 @@ docs: install ## write docs/types.md from the tests
 	@AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES=".*" $(PYTHON) -W ignore -c \
 	    "from tests import kinds; kinds.PAGE.write_text(kinds.page())"
 
+audit: install ## look the locked packages up among the known vulnerabilities
+	@scripts/audit.sh
 
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack docs lock
+.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack docs audit lock
