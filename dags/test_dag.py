@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def test_dag() -> None:
         # Each task of retrieve_data reads its own row only. A plain list of the rows, each reads whole.
         return rows(frame)
 
-    @task(task_id="retrieve_data", multiple_outputs=False)
+    # Tried again where a worker dies, or S3 does not answer.
+    @task(task_id="retrieve_data", multiple_outputs=False, retries=2, retry_delay=timedelta(seconds=5))
     def retrieve_data(row: dict[str, Any]) -> dict[str, Any]:
         # Your work on one row goes here. Its types are those that left the database.
         log.info("Handling a row with the columns %s.", ", ".join(row))

@@ -15,6 +15,21 @@ docker info >/dev/null 2>&1 ||
   fail "the Docker daemon does not answer. Start it, and check that you may use it ('docker info')."
 
 scripts/make_env.sh
+# setting NAME: its value, from the environment before .env, as Compose has it
+setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
+
 profiles=()
-! grep -qE '^S3_ENDPOINT_URL=.+' .env || profiles+=(--profile localstack)
-exec docker compose "${profiles[@]}" "$@"
+[ -z "$(setting S3_ENDPOINT_URL)" ] || profiles+=(--profile localstack)
+case $(setting EXECUTOR) in
+  local | "") executor=LocalExecutor ;;
+  celery)
+    executor=CeleryExecutor
+    profiles+=(--profile celery)
+    [ -z "$(setting FLOWER_PORT)" ] || profiles+=(--profile flower)
+    ;;
+  *) fail "EXECUTOR is '$(setting EXECUTOR)'. Set it to local or celery." ;;
+esac
+case ${1-} in
+  down | ps | logs | stop) profiles=(--profile localstack --profile celery --profile flower) ;; # whatever runs
+esac
+AIRFLOW_EXECUTOR=$executor exec docker compose "${profiles[@]}" "$@"

@@ -8,14 +8,17 @@ scripts/compose.sh build --quiet
 setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
 
 running=$(scripts/compose.sh ps --quiet)
-for name in AIRFLOW_PORT LOCALSTACK_PORT; do
+for name in AIRFLOW_PORT LOCALSTACK_PORT FLOWER_PORT; do
   port=$(setting "$name")
-  if [ -z "$running" ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  if [ -z "$running" ] && [ -n "$port" ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
     echo "error: port $port is taken. Stop what listens there, or set another $name in .env." >&2
     exit 1
   fi
 done
 
+if [ "$(setting EXECUTOR)" != celery ] && [ -n "$running" ]; then
+  EXECUTOR=celery scripts/compose.sh rm --stop --force airflow-worker redis flower 2> /dev/null
+fi
 if ! scripts/compose.sh up --detach --wait; then
   echo "error: a service did not come up. Its last lines:" >&2
   scripts/compose.sh logs --tail 15 >&2

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -48,11 +49,12 @@ class ComposeStack:
         command = ["make", *arguments]
         return subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
 
+    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["scripts/compose.sh", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
+
     def run_in(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        arguments = ["scripts/compose.sh", "exec", "-T", service, *command]
-        return subprocess.run(
-            arguments, cwd=self.folder, env=self._environment, capture_output=True, text=True
-        )
+        return self.compose("exec", "-T", service, *command)
 
     def api(
         self, path: str, body: dict | None = None, method: str | None = None, password: str | None = None
@@ -79,11 +81,15 @@ class ComposeStack:
         """
         self.api(f"dags/{dag_id}", {"is_paused": False}, "PATCH")
         run_id = self.api(f"dags/{dag_id}/dagRuns", {"conf": conf})["dag_run_id"]
+        return run_id, self.wait(dag_id, run_id, seconds)
+
+    def wait(self, dag_id: str, run_id: str, seconds: float = 300) -> str:
+        """Wait for the end of a run; return its state."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            state = self.api(f"dags/{dag_id}/dagRuns/{run_id}")["state"]
+            state = self.api(f"dags/{dag_id}/dagRuns/{quote(run_id)}")["state"]
             if state in ("success", "failed"):
-                return run_id, state
+                return state
             time.sleep(2)
         pytest.fail(f"{dag_id} has not ended within {seconds} s")
 

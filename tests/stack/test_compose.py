@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import stat
 import subprocess
 import urllib.error
@@ -13,6 +14,8 @@ import boto3
 import pytest
 
 from tests.stack.conftest import PROJECT
+
+OURS = ["--filter", f"label=com.docker.compose.project={PROJECT}"]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +86,7 @@ def test_connections_and_variable_are_in_the_ui(compose):
 
 
 def test_nothing_is_open_to_the_network_or_to_strangers(compose):
-    names = ["docker", "ps", "--filter", f"label=com.docker.compose.project={PROJECT}"]
-    ports = subprocess.check_output([*names, "--format", "{{.Ports}}"], text=True)
+    ports = subprocess.check_output(["docker", "ps", *OURS, "--format", "{{.Ports}}"], text=True)
     published = [part for part in ports.replace("\n", ", ").split(", ") if "->" in part]
     assert len(published) == 2
     assert all(part.startswith("127.0.0.1:") for part in published)
@@ -114,6 +116,76 @@ def test_the_demo_user_can_only_read_its_own_database(compose, database, stateme
     done = compose.run_in("postgres", "psql", url, "-c", statement)
     assert done.returncode != 0
     assert says in done.stderr
+
+
+def test_no_container_can_gain_privileges(compose):
+    ids = subprocess.check_output(["docker", "ps", "--quiet", *OURS], text=True).split()
+    assert len(ids) == 4
+    for line in json.loads(subprocess.check_output(["docker", "inspect", *ids])):
+        assert "no-new-privileges:true" in line["HostConfig"]["SecurityOpt"]
+        assert not line["HostConfig"]["Privileged"]
+
+
+def test_no_log_holds_a_value_or_a_secret(compose):
+    canary = secrets.token_hex(8)
+    # The statement is logged, so it does not hold the value as it stands.
+    query = f"SELECT reverse('{canary[::-1]}') AS word, id FROM my_table LIMIT 2"
+    _, state = compose.run_dag("TestDag", {"query": query})
+    assert state == "success"
+    logs = compose.compose("logs", "--no-color").stdout
+    logs += compose.run_in("airflow-scheduler", "grep", "-r", "", "/opt/airflow/logs").stdout
+    assert "Pushed rows (2 x 2)" in logs
+    assert canary not in logs
+    generated = [name for name in compose.settings if name.endswith(("_PASSWORD", "_KEY"))]
+    assert len(generated) >= 6
+    assert [name for name in generated if compose.settings[name] in logs] == []
+
+
+def test_a_full_disk_is_named(compose):
+    code = """
+from pathlib import Path
+from types import SimpleNamespace
+import airflow.models
+from include.s3_xcom import File
+from include.s3_xcom.errors import DiskError
+from include.s3_xcom_backend import S3XComBackend
+Path("/tmp/data.bin").write_bytes(bytes(80_000_000))
+owner = dict(key="return_value", dag_id="TestDag", task_id="task", run_id="full disk", map_index=-1)
+row = S3XComBackend.serialize_value(File("/tmp/data.bin"), **owner)
+try:
+    S3XComBackend.deserialize_value(SimpleNamespace(value=row)).download("/dev/shm")
+except DiskError as error:
+    print(error, list(Path("/dev/shm").iterdir()))
+"""
+    done = compose.run_in("airflow-scheduler", "python", "-c", code)
+    assert "No space left on device" in done.stdout, done.stdout + done.stderr
+    assert "run 'full disk', s3://xcom/xcom/" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
+
+
+def test_localstack_restarted_empty_heals(compose, bucket):
+    query = "SELECT * FROM my_table LIMIT 2"
+    before, _ = compose.run_dag("TestDag", {"query": query})
+    assert compose.compose("restart", "localstack").returncode == 0
+    assert compose.make("up").returncode == 0
+    rules = bucket.meta.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
+    assert [rule["ID"] for rule in rules] == ["s3-xcom-abort-incomplete-uploads:xcom"]
+    assert list(bucket.objects.all()) == []
+
+    cleared = {
+        "dry_run": False,
+        "dag_run_id": before,
+        "task_ids": ["retrieve_data"],
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
+    compose.api("dags/TestDag/clearTaskInstances", cleared)
+    assert compose.wait("TestDag", before) == "failed"
+    log = compose.run_in("airflow-scheduler", "grep", "-r", "no longer in the bucket", "/opt/airflow/logs")
+    assert f"run '{before}', s3://xcom/xcom/dag_id=TestDag/" in log.stdout
+
+    _, state = compose.run_dag("TestDag", {"query": query})
+    assert state == "success"
 
 
 def test_make_up_can_be_repeated(compose):
