@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pandas as pd
@@ -140,6 +141,9 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(task, proxy, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 
+FORK = multiprocessing.get_context("fork")
+
+
 def forked(action: Callable[[], None]) -> multiprocessing.Process:
     """A process forked from this one, as Airflow's executor forks one for a task."""
 
@@ -149,7 +153,7 @@ def forked(action: Callable[[], None]) -> multiprocessing.Process:
         settings.engine.dispose()
         action()
 
-    process = multiprocessing.get_context("fork").Process(target=run)
+    process = FORK.Process(target=run)
     process.start()
     return process
 
@@ -160,24 +164,25 @@ def test_a_task_killed_at_any_moment_leaves_no_row_without_its_object(new_task, 
     chance = random.Random(0)
     counts: Counter = Counter()
     for kill in range(KILLS):
-        process = forked(functools.partial(push_and_pull_for_ever, task, kill))
-        time.sleep(chance.uniform(0.05, 0.6))
+        busy = FORK.Event()
+        process = forked(functools.partial(push_and_pull_for_ever, task, kill, busy))
+        busy.wait(30)
+        time.sleep(chance.uniform(0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        keys = keys_of(task)
-        assert "first" in keys
+        keys = [key for key in keys_of(task) if key == "first" or key.startswith(f"{kill}-")]
+        assert len(keys) > 1
         for key in keys:
-            right = is_right(task.pull(key))
-            counts[SUCCEEDED if right else WRONG] += 1
+            counts[SUCCEEDED if is_right(task.pull(key)) else WRONG] += 1
     table[KILLED] = counts
-    assert len(keys) > 1
     assert counts[WRONG] == 0
 
 
-def push_and_pull_for_ever(task, kill: int) -> None:
+def push_and_pull_for_ever(task, kill: int, busy: Event) -> None:
     for n in itertools.count():
         task.push(FRAME[: 1000 * n + 1], key=f"{kill}-{n}")
+        busy.set()
         task.pull("first")
 
 
