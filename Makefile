@@ -44,7 +44,7 @@ lint: install ## ruff, for errors and for layout
 
 ## With Docker
 
-up: ## build and start the Compose stack, and wait until it is healthy
+up: ## build and start the Compose stack, and wait until it is healthy (EXECUTOR=celery WORKERS=3)
 	@scripts/up.sh
 
 trigger: ## run TestDag in the Compose stack and wait for its end (DAG=TestDag CONF='{}')
@@ -65,6 +65,9 @@ clean: ## stop it and delete its data
 test-stack: install ## start the Compose stack from nothing, run TestDag over the REST API, stop it
 	@$(PYTHON) -m pytest tests/stack
 
+screenshots: install ## make the pictures of the README anew, from the Compose stack
+	@SCREENSHOTS=yes $(PYTHON) -m pytest tests/stack/test_browser.py
+
 ## Maintenance
 
 docs: install ## write docs/types.md from the tests
@@ -77,4 +80,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack docs audit lock
+.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack screenshots docs audit lock

@@ -145,6 +145,9 @@ TRANSIENT: dict[str, Fault] = {
 }
 """Such as pass by themselves."""
 
+BODY = {name for name in TRANSIENT if "body" in name or name == "slow trickle"}
+"""Those of them that break the body of an answer."""
+
 LASTING: dict[str, Fault] = {
     "HTTP 403 AccessDenied": _refusal(403, "AccessDenied"),
     "HTTP 400 ExpiredToken": _refusal(400, "ExpiredToken"),

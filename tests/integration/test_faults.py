@@ -27,7 +27,7 @@ from include.s3_xcom import File, rows
 from include.s3_xcom.errors import DiskError, ObjectMissingError, StorageError
 from tests import faults
 from tests.faults import CLEAR, SUCCEEDED, WRONG
-from tests.proxy import FOREVER, TRANSIENT, Proxy
+from tests.proxy import BODY, FOREVER, TRANSIENT, Proxy
 
 INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "57"))
 KILLS = max(5, INJECTIONS // 10)
@@ -106,7 +106,9 @@ def test_every_operation_under_every_fault_succeeds_or_fails_clearly(stack, tabl
     alone = [o for o in once if o.operation not in ("push file", "push file again")]
     assert [outcome for outcome in alone if outcome.outcome != SUCCEEDED] == []
     lasting = [o for o in outcomes if o.fault in faults.ALTERATIONS or o.times == FOREVER]
-    assert {outcome.outcome for outcome in lasting} == {CLEAR}
+    # The answer to a push may have no body to break.
+    sure = [o for o in lasting if not (o.fault in BODY and o.operation.startswith("push"))]
+    assert [outcome for outcome in sure if outcome.outcome != CLEAR] == []
 
 
 def test_a_body_is_taken_up_where_it_broke_off(task, proxy, monkeypatch):

@@ -21,6 +21,7 @@ from embedded.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "s3-xcom-test"
+OURS = ["--filter", f"label=com.docker.compose.project={PROJECT}"]
 
 
 class ComposeStack:

@@ -13,9 +13,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from tests.stack.conftest import PROJECT
-
-OURS = ["--filter", f"label=com.docker.compose.project={PROJECT}"]
+from tests.stack.conftest import OURS
 
 
 @pytest.fixture(scope="module")
