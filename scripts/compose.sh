@@ -21,9 +21,11 @@ setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
 profiles=()
 [ -z "$(setting S3_ENDPOINT_URL)" ] || profiles+=(--profile localstack)
 case $(setting EXECUTOR) in
-  local | "") executor=LocalExecutor ;;
+  local | "") export AIRFLOW_EXECUTOR=LocalExecutor ;;
   celery)
-    executor=CeleryExecutor
+    export AIRFLOW_EXECUTOR=CeleryExecutor
+    AIRFLOW_BROKER_URL=redis://:$(setting REDIS_PASSWORD)@redis:6379/0
+    export AIRFLOW_BROKER_URL
     profiles+=(--profile celery)
     [ -z "$(setting FLOWER_PORT)" ] || profiles+=(--profile flower)
     ;;
@@ -32,4 +34,4 @@ esac
 case ${1-} in
   down | ps | logs | stop) profiles=(--profile localstack --profile celery --profile flower) ;; # whatever runs
 esac
-AIRFLOW_EXECUTOR=$executor exec docker compose "${profiles[@]}" "$@"
+exec docker compose "${profiles[@]}" "$@"
