@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
     schedule=None,
     start_date=pendulum.datetime(2023, 1, 1, tz="UTC"),
     catchup=False,
+    # Otherwise Airflow logs what a task returns.
+    default_args={"show_return_value_in_logs": False},
     tags=["s3-xcom", "example"],
     doc_md=__doc__,
     params={

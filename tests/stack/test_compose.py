@@ -143,15 +143,14 @@ def test_a_full_disk_is_named(compose):
     code = """
 from pathlib import Path
 from types import SimpleNamespace
-import airflow.models
+from airflow.models import XCom
 from include.s3_xcom import File
 from include.s3_xcom.errors import DiskError
-from include.s3_xcom_backend import S3XComBackend
 Path("/tmp/data.bin").write_bytes(bytes(80_000_000))
 owner = dict(key="return_value", dag_id="TestDag", task_id="task", run_id="full disk", map_index=-1)
-row = S3XComBackend.serialize_value(File("/tmp/data.bin"), **owner)
+row = XCom.serialize_value(File("/tmp/data.bin"), **owner)
 try:
-    S3XComBackend.deserialize_value(SimpleNamespace(value=row)).download("/dev/shm")
+    XCom.deserialize_value(SimpleNamespace(value=row)).download("/dev/shm")
 except DiskError as error:
     print(error, list(Path("/dev/shm").iterdir()))
 """
