@@ -4,6 +4,7 @@ PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
+VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0
 DAG ?= TestDag
 CONF ?= {}
 
@@ -37,6 +38,9 @@ test-faults: install ## faults of S3, network, database and tasks, at length; wr
 
 bench: install ## measure against the floor and the peers; writes docs/benchmarks.md
 	@$(PYTHON) -m tests.benchmarks
+
+test-matrix: install ## the tests on other releases of Airflow, each in a throw-away environment (VERSIONS=...)
+	@scripts/test_matrix.sh $(VERSIONS)
 
 lint: install ## ruff, for errors and for layout
 	@$(PYTHON) -m ruff check .
@@ -80,4 +84,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults bench lint up trigger ps logs down clean test-stack screenshots docs audit lock
+.PHONY: help install demo local test test-properties test-stress test-faults test-matrix bench lint up trigger ps logs down clean test-stack screenshots docs audit lock

@@ -74,6 +74,7 @@ class _Body(io.RawIOBase):
         self._digest = hashlib.sha256() if span is None and reference.sha256 else None
         self._attempts = 1
         self._last_break = self._position
+        self._response: BinaryIO | None = None
         self._response = self._get()
 
     def readable(self) -> bool:
@@ -88,7 +89,7 @@ class _Body(io.RawIOBase):
         return b"".join(iter(lambda: self._chunk(CHUNK_BYTES), b""))
 
     def close(self) -> None:
-        if not self.closed:
+        if self._response is not None:
             self._response.close()
         super().close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +36,10 @@ class Task:
 
         with create_session() as session:
             return session.query(XCom.value).filter_by(key=key, **self.ids).scalar()
+
+    def object_key(self, key: str = "return_value") -> str:
+        """Of the object that holds the value."""
+        return json.loads(self.row(key))["key"]
 
     def set_row(self, value: bytes, key: str = "return_value") -> None:
         from airflow.models import XCom

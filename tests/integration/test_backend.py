@@ -25,10 +25,6 @@ FRAME = pd.DataFrame(
 ).astype({"n": "Int64", "place": "category"})
 
 
-def key_of(task) -> str:
-    return json.loads(task.row())["key"]
-
-
 @pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", Decimal("1.10")], ids=repr)
 def test_scalars_stay_in_the_database(task, s3, value):
     task.push(value)
@@ -44,13 +40,13 @@ def test_containers_and_data_go_to_s3(task, s3, value):
     task.push(value)
     assert task.pull() == value
     assert len(task.row()) < 1024
-    assert s3.Object(key_of(task)).content_length > 0
+    assert s3.Object(task.object_key()).content_length > 0
 
 
 def test_frames_come_back_equal(task, s3):
     task.push(FRAME)
     assert_frame_equal(task.pull(), FRAME, check_exact=True)
-    stored = s3.Object(key_of(task))
+    stored = s3.Object(task.object_key())
     assert stored.content_type == "application/vnd.apache.parquet"
     assert stored.key.endswith(".parquet")
 
@@ -59,8 +55,8 @@ def test_the_key_and_metadata_tell_whose_it_is(new_task, s3):
     task = new_task(dag_id="dag/ü", task_id="group.task")
     task.push([1])
     run = task.ids["run_id"].replace(":", "%3A").replace("+", "%2B")
-    assert key_of(task).startswith(f"xcom/dag_id=dag%2Fü/run_id={run}/task_id=group.task/map_index=-1/")
-    metadata = s3.Object(key_of(task)).metadata
+    assert task.object_key().startswith(f"xcom/dag_id=dag%2Fü/run_id={run}/task_id=group.task/map_index=-1/")
+    metadata = s3.Object(task.object_key()).metadata
     assert metadata["dag-id"] == "dag/%C3%BC"
     assert metadata["s3-xcom-version"] == "1"
     assert metadata["type"] == "list"
@@ -68,9 +64,9 @@ def test_the_key_and_metadata_tell_whose_it_is(new_task, s3):
 
 def test_the_ui_shows_a_line_and_moves_no_data(task, s3):
     task.push(FRAME)
-    s3.Object(key_of(task)).delete()
+    s3.Object(task.object_key()).delete()
     assert task.shown().startswith("pandas.DataFrame (2 x 2), ")
-    assert task.shown().endswith(f"s3://{s3.name}/{key_of(task)}")
+    assert task.shown().endswith(f"s3://{s3.name}/{task.object_key()}")
 
 
 def test_logs_tell_of_the_transfer_but_not_of_the_value(task, caplog):
@@ -88,7 +84,7 @@ def test_files_travel_as_themselves(task, s3, tmp_path):
     path.write_text("a,b\n1,x\n")
     task.push(File(path, delete=True))
     assert not path.exists()
-    assert s3.Object(key_of(task)).content_type == "text/csv"
+    assert s3.Object(task.object_key()).content_type == "text/csv"
     file = task.pull()
     assert (file.name, file.size) == ("räum lich.csv", 8)
     with file.open() as stream:
@@ -107,7 +103,7 @@ def test_large_data_goes_in_parts(task, s3, monkeypatch):
     value = bytes(range(256)) * 50_000
     task.push(value)
     assert task.pull() == value
-    assert s3.Object(key_of(task)).e_tag.endswith('-3"')
+    assert s3.Object(task.object_key()).e_tag.endswith('-3"')
 
 
 def test_rows_of_airflows_own_backend_are_still_read(task):
@@ -166,14 +162,14 @@ def test_an_endpoint_that_does_not_answer_is_explained(task, monkeypatch):
 
 def test_a_deleted_object_is_named(task, s3):
     task.push([1])
-    s3.Object(key_of(task)).delete()
+    s3.Object(task.object_key()).delete()
     with pytest.raises(ObjectMissingError, match=f"of a dag.task.*s3://{s3.name}/xcom/.*runs again"):
         task.pull()
 
 
 def test_a_replaced_object_is_not_taken_for_the_pushed_one(task, s3):
     task.push([1])
-    s3.Object(key_of(task)).put(Body=b"[2]")
+    s3.Object(task.object_key()).put(Body=b"[2]")
     with pytest.raises(IntegrityError, match="not the one that was pushed"):
         task.pull()
 
@@ -195,7 +191,7 @@ def test_a_pushed_dict_that_looks_like_a_reference_is_data(new_task):
 
 def test_an_expired_object_says_when_it_expired(task, s3, monkeypatch):
     task.push([1])
-    s3.Object(key_of(task)).delete()
+    s3.Object(task.object_key()).delete()
     row = {**json.loads(task.row()), "pushed": "2026-01-01T10:00:00+00:00"}
     task.set_row(json.dumps(row).encode())
     monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "30")
@@ -228,7 +224,7 @@ def test_metrics_count_bytes_time_and_errors(task, s3, monkeypatch, tmp_path):
     assert counted["s3_xcom.pull.bytes"] == 0
     assert file.path.read_text() == "12345"
     assert counted["s3_xcom.pull.bytes"] == 5
-    s3.Object(key_of(task)).delete()
+    s3.Object(task.object_key()).delete()
     with pytest.raises(ObjectMissingError):
         task.pull().path.read_text()
     assert counted["s3_xcom.errors"] == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from include.s3_xcom.__main__ import main
@@ -83,7 +81,7 @@ def test_each_object_is_encrypted_as_set(task, s3, monkeypatch, tmp_path, size):
     task.push(File(tmp_path / "data.csv"))
     task.push(task.pull(), key="copy")
     for key in ("return_value", "copy"):
-        assert s3.Object(json.loads(task.row(key))["key"]).server_side_encryption == "AES256"
+        assert s3.Object(task.object_key(key)).server_side_encryption == "AES256"
         assert task.pull(key).path.read_bytes() == (tmp_path / "data.csv").read_bytes()
 
 

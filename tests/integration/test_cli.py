@@ -18,7 +18,7 @@ FRAME = pd.DataFrame({"place": ["Hualian", "Isangel"], "magnitude": [6.4, 5.6]})
 
 
 def address_of(task, s3) -> str:
-    return f"s3://{s3.name}/{json.loads(task.row())['key']}"
+    return f"s3://{s3.name}/{task.object_key()}"
 
 
 def ids(task) -> list[str]:

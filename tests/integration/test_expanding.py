@@ -40,10 +40,6 @@ def size_of(task) -> int:
     return json.loads(task.row())["size"]
 
 
-def key_of(task) -> str:
-    return json.loads(task.row())["key"]
-
-
 @pytest.mark.parametrize(
     "sequence",
     [
@@ -81,7 +77,7 @@ def test_pulling_moves_no_data(task, moved):
     task.push(rows(LARGE))
     moved.clear()
     pulled = task.pull()
-    assert (len(pulled), repr(pulled)) == (3000, f"rows (3,000 x 10) at s3://xcom/{key_of(task)}")
+    assert (len(pulled), repr(pulled)) == (3000, f"rows (3,000 x 10) at s3://xcom/{task.object_key()}")
     assert pulled == task.pull()
     assert moved == []
 
@@ -147,10 +143,11 @@ def test_pushed_again_it_is_copied_within_s3(new_task, moved, s3, sequence):
     moved.clear()
     second.push(pulled)
     assert [operation for operation, _ in moved] == ["CopyObject"]
-    s3.Object(key_of(first)).delete()
+    s3.Object(first.object_key()).delete()
     assert_same(list(second.pull()), list(sequence))
-    assert s3.Object(key_of(second)).metadata["run-id"].startswith(second.ids["run_id"][:9])
-    assert s3.Object(key_of(second)).content_type in ("application/vnd.apache.parquet", "application/zip")
+    stored = s3.Object(second.object_key())
+    assert stored.metadata["run-id"].startswith(second.ids["run_id"][:9])
+    assert stored.content_type in ("application/vnd.apache.parquet", "application/zip")
 
 
 def test_a_copy_of_a_large_object_is_made_in_parts(new_task, monkeypatch, s3):
@@ -160,7 +157,7 @@ def test_a_copy_of_a_large_object_is_made_in_parts(new_task, monkeypatch, s3):
     values = [os.urandom(1_000_000) for _ in range(12)]
     first.push(items(values))
     second.push(first.pull())
-    assert s3.Object(key_of(second)).e_tag.endswith('-3"')
+    assert s3.Object(second.object_key()).e_tag.endswith('-3"')
     assert second.pull() == values
 
 
@@ -169,7 +166,7 @@ def test_a_large_sequence_goes_in_parts(task, monkeypatch, s3):
     monkeypatch.setattr(store, "PART_BYTES", 5 * 1024 * 1024)
     frame = pd.DataFrame({"x": np.random.default_rng(0).random(2_000_000)})
     task.push(batches(frame, 100_000))
-    assert s3.Object(key_of(task)).e_tag.endswith('-4"')
+    assert s3.Object(task.object_key()).e_tag.endswith('-4"')
     assert_frame_equal(task.pull()[7], frame.iloc[700_000:800_000])
     assert_frame_equal(task.pull().to_frame(), frame)
 
@@ -188,7 +185,7 @@ def test_a_sequence_that_turns_out_bad_half_way_leaves_nothing(task, monkeypatch
 def test_an_object_replaced_behind_our_back_is_refused(task, s3, read):
     task.push(rows(LARGE))
     pulled = task.pull()
-    stored = s3.Object(key_of(task))
+    stored = s3.Object(task.object_key())
     body = stored.get()["Body"].read()
     stored.put(Body=body.replace(b'"i":1', b'"i":2'))
     with pytest.raises(IntegrityError, match="not the one that was pushed"):
@@ -213,5 +210,5 @@ def test_an_object_that_no_push_writes_is_refused_where_it_is(task, s3, sequence
 
 def test_the_object_as_a_whole_is_read_by_pandas(task, s3):
     task.push(rows(LARGE))
-    body = io.BytesIO(s3.Object(key_of(task)).get()["Body"].read())
+    body = io.BytesIO(s3.Object(task.object_key()).get()["Body"].read())
     assert_frame_equal(pd.read_parquet(body, columns=["n", "i"]), LARGE[["n", "i"]])

@@ -93,7 +93,7 @@ def use_everything(new_task, directory: Path, monkeypatch) -> None:
     ids = ["--dag", task.ids["dag_id"], "--run", task.ids["run_id"]]
     assert main(["ls", *ids]) == 0
     assert main(["show", *ids, "--task", task.ids["task_id"]]) == 0
-    address = f"s3://{settings.load().bucket}/{json.loads(task.row())['key']}"
+    address = f"s3://{settings.load().bucket}/{task.object_key()}"
     task.set_row(b"null")
     assert main(["show", address]) == 0  # of which the database knows nothing
     with create_session() as session:

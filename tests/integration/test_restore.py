@@ -75,11 +75,10 @@ def test_after_a_restore_every_xcom_reads(new_task, prefix, stack, s3, backup, t
 
 
 def test_a_restored_object_with_other_content_is_refused(task, s3, monkeypatch):
-    import json
 
     monkeypatch.setattr(reading, "_restored", {})
     task.push(items([1, 2]))
-    stored = s3.Object(json.loads(task.row())["key"])
+    stored = s3.Object(task.object_key())
     body = stored.get()["Body"].read()
     stored.put(Body=body.replace(b"1", b"3"))
     with pytest.raises(IntegrityError, match="not the one that was pushed"):

@@ -17,10 +17,6 @@ def keys(s3, prefix: str) -> set[str]:
     return {item.key for item in s3.objects.filter(Prefix=f"{prefix}/")}
 
 
-def key_of(task) -> str:
-    return json.loads(task.row())["key"]
-
-
 @pytest.fixture
 def orphan(new_task, prefix):
     """The key of an object whose XCom was deleted by plain SQL."""
@@ -29,7 +25,7 @@ def orphan(new_task, prefix):
     def make() -> str:
         task = new_task()
         task.push([1])
-        key = key_of(task)
+        key = task.object_key()
         with create_session() as session:
             session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
         return key

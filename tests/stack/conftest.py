@@ -45,6 +45,11 @@ class ComposeStack:
     def settings(self) -> dict[str, str]:
         return dict(re.findall(r"^(\w+)=(.*)$", (self.folder / ".env").read_text(), re.M))
 
+    def secrets_in(self, text: str) -> list[str]:
+        """The names of the generated secrets that a text holds."""
+        generated = [name for name in self.settings if name.endswith(("_PASSWORD", "_KEY"))]
+        return [name for name in generated if not name.startswith("AWS_") and self.settings[name] in text]
+
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a target as a user would."""
         command = ["make", *arguments]
@@ -103,8 +108,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeStack]:
         done = stack.make("up")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "UI_PASSWORD in .env" in done.stdout
-        for name in ("UI_PASSWORD", "POSTGRES_PASSWORD", "FERNET_KEY"):
-            assert stack.settings[name] not in done.stdout + done.stderr
+        assert stack.secrets_in(done.stdout + done.stderr) == []
         yield stack
     finally:
         stack.make("clean")

@@ -21,7 +21,9 @@ QUERY = "SELECT m.*, pg_sleep(0.1)::text FROM my_table m ORDER BY m.id LIMIT 24"
 def celery(compose: ComposeStack) -> Iterator[ComposeStack]:
     done = compose.make("up", "EXECUTOR=celery", f"WORKERS={WORKERS}")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert compose.secrets_in(done.stdout + done.stderr) == []
     yield compose
+    assert compose.secrets_in(compose.compose("logs", "--no-color").stdout) == []
     assert compose.make("up").returncode == 0
     assert workers() == []
 

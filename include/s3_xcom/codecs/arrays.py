@@ -17,7 +17,6 @@ from numpy.lib import format as npy
 
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
-CONTENT_TYPE = "application/x-npy"
 MAX_HEADER_BYTES = 10_000  # numpy itself reads no longer ones
 
 

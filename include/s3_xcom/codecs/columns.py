@@ -19,8 +19,6 @@ from include.s3_xcom.errors import UnsupportedValueError
 Spec = dict[str, Any]
 Values = Any  # numpy.ndarray or pandas.api.extensions.ExtensionArray
 
-_TIME_UNITS = ("s", "ms", "us", "ns")
-
 
 def values_of(series: pd.Series | pd.Index) -> Values:
     """The values as numpy's array where they are one, as pandas' own otherwise."""
@@ -90,7 +88,7 @@ def _encode_numpy(values: np.ndarray) -> tuple[pa.Array, Spec]:
     raise _unsupported(dtype)
 
 
-_UNITS = {(unit, 1) for unit in _TIME_UNITS}
+_UNITS = {(unit, 1) for unit in ("s", "ms", "us", "ns")}
 
 
 def _decode_numpy(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
