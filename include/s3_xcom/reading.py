@@ -75,7 +75,9 @@ class _Body(io.RawIOBase):
         self._attempts = 1
         self._last_break = self._position
         self._response: BinaryIO | None = None
+        self._watch: _Watch | None = None
         self._response = self._get()
+        self._watch = _Watch(settings.read_timeout)
 
     def readable(self) -> bool:
         return True
@@ -91,6 +93,8 @@ class _Body(io.RawIOBase):
     def close(self) -> None:
         if self._response is not None:
             self._response.close()
+        if self._watch is not None:
+            self._watch.end()
         super().close()
 
     def _chunk(self, size: int) -> bytes:
@@ -101,8 +105,7 @@ class _Body(io.RawIOBase):
         size = min(size, CHUNK_BYTES, self._stop - self._position)
         while size:
             try:
-                with _limited(self._response, self._settings.read_timeout):
-                    chunk = self._response.read(size)
+                chunk = self._watch.read(self._response, size)
                 if not chunk:
                     raise EOFError
             except _breaks() as error:
@@ -178,16 +181,35 @@ def _breaks() -> tuple[type[Exception], ...]:
     return EOFError, OSError, HTTPException, HTTPError, HTTPClientError, IncompleteReadError
 
 
-@contextlib.contextmanager
-def _limited(body: Any, seconds: float) -> Iterator[None]:
-    """Break a connection off if what is done with it takes longer."""
-    timer = threading.Timer(seconds, _disconnect, [body])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+class _Watch:
+    """Breaks a connection off when one read from it takes too long.
+
+    One thread for all reads of a body: to start one takes long where other threads compute.
+
+    :param seconds: what a read may take; a quarter more at most is given
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._reading: tuple[Any, float] | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def end(self) -> None:
+        self._over.set()
+
+    def read(self, body: Any, size: int) -> bytes:
+        self._reading = body, time.monotonic()
+        try:
+            return body.read(size)
+        finally:
+            self._reading = None
+
+    def _run(self) -> None:
+        while not self._over.wait(self._seconds / 4):
+            reading = self._reading
+            if reading is not None and time.monotonic() - reading[1] > self._seconds:
+                _disconnect(reading[0])
 
 
 def _disconnect(body: Any) -> None:

@@ -5,11 +5,10 @@ What is imported counts, in a process per task: pandas and pyarrow only when a v
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import pickle
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Sized
 from typing import Any
 
 from include.s3_xcom.codecs import archives, compression, packages, tagged
@@ -174,7 +173,7 @@ def decode(
     :param rows: of a frame, how many were pushed
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
-    with decoding(codec):
+    try:
         if codec in _DECODERS:
             return _DECODERS[codec](body)
         if codec == "tagged":
@@ -182,19 +181,10 @@ def decode(
         if codec == "zip":
             return tagged.loads(*archives.read(body), find_file)
         return packages.decode_blob(codec, body, rows)
-
-
-@contextlib.contextmanager
-def decoding(codec: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a FormatError.
-
-    What lies in a bucket can be wrong in any way; its content must not get into the message.
-    """
-    try:
-        yield
     except XComError:
         raise
     except Exception as error:
+        # What lies in a bucket can be wrong in any way; its content must not get into the message.
         raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 WORKERS = 2
-PENDING = 3
+PENDING = 5
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -21,7 +21,6 @@ from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 _PADDING = b"\0"  # no Parquet file ends in it
 
@@ -34,19 +33,10 @@ class Batches(Mapped):
         """Those that a reference points to."""
         rows = reference.shape[0]
 
-        def split(body: bytes) -> list[pa.Table]:
-            from include.s3_xcom.codecs import tables
+        def load(body: bytes) -> pd.DataFrame:
+            return codecs.decode("parquet", body.rstrip(_PADDING), rows=rows)
 
-            with codecs.decoding("parquet"):
-                return [tables.decode_parquet(body.rstrip(_PADDING), rows)]
-
-        def load(table: pa.Table) -> pd.DataFrame:
-            from include.s3_xcom.codecs import frames
-
-            with codecs.decoding("parquet"):
-                return frames.from_table(table)
-
-        return cls(Stored(settings, reference, split, load), reference.type, reference.shape)
+        return cls(Stored(settings, reference, lambda body: [body], load), reference.type, reference.shape)
 
     def to_frame(self) -> pd.DataFrame:
         """The frame itself, with its dtypes and index.

@@ -19,25 +19,25 @@ _TOO_FEW = "A block of the object does not hold the elements that it should."
 class Stored:
     """The elements of one object.
 
-    :param split: a block's bytes to its elements as they are kept; runs in other threads
-    :param load: an element as it is kept to one of the caller's own
+    :param split: a block's bytes to those of its elements
+    :param load: the bytes of an element to the element
     """
 
     def __init__(
         self,
         settings: Settings,
         reference: Reference,
-        split: Callable[[bytes], list[Any]],
-        load: Callable[[Any], Any],
+        split: Callable[[bytes], list[bytes]],
+        load: Callable[[bytes], Any],
     ) -> None:
         self.settings = settings
         self.reference = reference
         self.layout = Layout.from_json(reference.layout)
         self._split = split
         self._load = load
-        # One block stays, so that one index after the other costs no request each. Not what was loaded of it:
+        # One block stays, so that one index after the other costs no request each. Its bytes, not its values:
         # who changes an element changes it for himself.
-        self._kept: tuple[Block, list[Any]] | None = None
+        self._kept: tuple[Block, list[bytes]] | None = None
 
     def __len__(self) -> int:
         return self.layout.length
@@ -66,8 +66,8 @@ class Stored:
         with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
             with reading.opened(self.settings, self.reference, (first.offset, last.end)) as body:
-                for elements in ahead(self._split_part, self._parts(body, start, stop)):
-                    yield from map(self._load, elements)
+                for elements in ahead(self._load_part, self._parts(body, start, stop)):
+                    yield from elements
             transfer.size = last.end - first.offset
             transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
 
@@ -81,14 +81,14 @@ class Stored:
         for block, numbers in self._blocks(start, stop):
             yield self._read(body, block.size), slice(numbers.start - block.first, numbers.stop - block.first)
 
-    def _split_part(self, part: tuple[bytes, slice]) -> list[Any]:
+    def _load_part(self, part: tuple[bytes, slice]) -> list[Any]:
         data, wanted = part
         elements = self._split(data)[wanted]
         if len(elements) != wanted.stop - wanted.start:
             raise FormatError(_TOO_FEW)
-        return elements
+        return [self._load(element) for element in elements]
 
-    def _holds(self, block: Block, elements: list[Any], number: int) -> bool:
+    def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)
 
     def _find(self, number: int) -> Block:
@@ -98,7 +98,7 @@ class Stored:
             block = from_entry(self.part(entry, entry + ENTRY_BYTES))
         return block
 
-    def _fetch(self, block: Block) -> tuple[Block, list[Any]]:
+    def _fetch(self, block: Block) -> tuple[Block, list[bytes]]:
         with transfers.observed("pull", "Read") as transfer:
             data = self.part(block.offset, block.end)
             transfer.size = len(data)
