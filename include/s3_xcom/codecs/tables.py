@@ -6,6 +6,7 @@ the latter. https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,30 @@ if TYPE_CHECKING:
     import polars
 
 THREADED_BYTES = 1024 * 1024
+
+PICKLED_TYPE = "arrow.py_extension_type"
+
+
+class _PickledType(pa.ExtensionType):
+    """Takes the place of a type that pyarrow before 14.0.1 unpickles from any file that names it.
+
+    https://nvd.nist.gov/vuln/detail/CVE-2023-47248
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pa.null(), PICKLED_TYPE)
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage_type: pa.DataType, serialized: bytes) -> pa.ExtensionType:
+        raise FormatError("The stored data has a pickled type of pyarrow, which is not read.")
+
+
+with contextlib.suppress(pa.ArrowKeyError):  # later releases have no such type
+    pa.unregister_extension_type(PICKLED_TYPE)
+pa.register_extension_type(_PickledType())
 
 
 def encode_parquet(table: pa.Table) -> memoryview | None:
