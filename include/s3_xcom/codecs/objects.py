@@ -46,24 +46,25 @@ def encode(values: np.ndarray) -> tuple[pa.Array, Spec]:
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     """The objects that :func:`encode` got."""
-    values = np.empty(len(array), dtype=object)
-    content = spec["content"]
-    if content == "json":
-        values[:] = [tagged.loads(text) for text in array.to_pylist()]
-        return values
+    values = _decode_content(array, spec["content"])
+    missing = spec.get("missing", "None")
+    if missing != "None":
+        values[array.is_null().to_numpy()] = _MISSING[missing]
+    return values
+
+
+def _decode_content(array: pa.ChunkedArray, content: str) -> np.ndarray:
     if content in ("str", "bytes"):
-        values[:] = array.to_numpy()
+        return array.to_numpy()
+    items = array.to_pylist()
+    if content == "json":
+        items = [tagged.loads(text) for text in items]
     elif content == "UUID":
-        values[:] = [None if text is None else uuid.UUID(text) for text in array.to_pylist()]
+        items = [None if text is None else uuid.UUID(text) for text in items]
     elif content == "datetime" and array.type.tz:
-        values[:] = [
-            None if moment is None else moment.astimezone(datetime.timezone.utc)
-            for moment in array.to_pylist()
-        ]
-    else:
-        values[:] = array.to_pylist()
-    if spec["missing"] != "None":
-        values[array.is_null().to_numpy()] = _MISSING[spec["missing"]]
+        items = [None if moment is None else moment.astimezone(datetime.timezone.utc) for moment in items]
+    values = np.empty(len(items), dtype=object)
+    values[:] = items
     return values
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 WORKERS = 2
-PENDING = 5
+PENDING = 3
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -13,6 +13,11 @@ from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.settings import Settings
 
+# Blocks that are loaded at once: one after the other they cost more in handing over than in loading.
+JOB_BYTES = 1024 * 1024
+
+Part = tuple[bytes, slice]  # a block's bytes, and which of its elements are asked for
+
 _TOO_FEW = "A block of the object does not hold the elements that it should."
 
 
@@ -66,7 +71,7 @@ class Stored:
         with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
             with reading.opened(self.settings, self.reference, (first.offset, last.end)) as body:
-                for elements in ahead(self._load_part, self._parts(body, start, stop)):
+                for elements in ahead(self._load_all, self._jobs(body, start, stop)):
                     yield from elements
             transfer.size = last.end - first.offset
             transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
@@ -76,17 +81,27 @@ class Stored:
         with reading.opened(self.settings, self.reference, (start, stop)) as body:
             return self._read(body, stop - start)
 
-    def _parts(self, body: BinaryIO, start: int, stop: int) -> Iterator[tuple[bytes, slice]]:
-        """The bytes of block after block, and which of its elements are asked for."""
+    def _jobs(self, body: BinaryIO, start: int, stop: int) -> Iterator[list[Part]]:
+        """Block after block, as many at a time as are worth a job."""
+        job: list[Part] = []
+        size = 0
         for block, numbers in self._blocks(start, stop):
-            yield self._read(body, block.size), slice(numbers.start - block.first, numbers.stop - block.first)
+            wanted = slice(numbers.start - block.first, numbers.stop - block.first)
+            job.append((self._read(body, block.size), wanted))
+            size += block.size
+            if size >= JOB_BYTES:
+                yield job
+                job, size = [], 0
+        yield job
 
-    def _load_part(self, part: tuple[bytes, slice]) -> list[Any]:
-        data, wanted = part
+    def _load_all(self, job: list[Part]) -> list[Any]:
+        return [element for data, wanted in job for element in self._load_part(data, wanted)]
+
+    def _load_part(self, data: bytes, wanted: slice) -> Iterator[Any]:
         elements = self._split(data)[wanted]
         if len(elements) != wanted.stop - wanted.start:
             raise FormatError(_TOO_FEW)
-        return [self._load(element) for element in elements]
+        return map(self._load, elements)
 
     def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)
