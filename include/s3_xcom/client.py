@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import random
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import SettingError
@@ -32,15 +33,34 @@ def client(settings: Settings) -> BaseClient:
     identity = os.getpid(), *_told(settings)
     if identity not in _clients:
         _clients.clear()
-        # Looking up the connection commits and closes the database session of its thread: not the caller's.
-        with ThreadPoolExecutor(max_workers=1) as apart:
-            _clients[identity] = apart.submit(_new_client, settings).result()
+        with _session_apart():
+            _clients[identity] = _new_client(settings)
     return _clients[identity]
 
 
 def _told(settings: Settings) -> tuple[Any, ...]:
     """The settings that a client is made of."""
     return settings.conn_id, settings.max_attempts, settings.connect_timeout, settings.read_timeout
+
+
+@contextlib.contextmanager
+def _session_apart() -> Iterator[None]:
+    """Give this thread another database session for a while: looking up a connection commits and closes it.
+
+    Not in another thread, which could wait for ever: where Airflow logs what is pulled only then, this thread
+    has the lock that the other needs to log.
+    """
+    from airflow.settings import Session
+
+    registry = Session.registry
+    callers = registry() if registry.has() else None
+    registry.clear()
+    try:
+        yield
+    finally:
+        Session.remove()
+        if callers is not None:
+            registry.set(callers)
 
 
 def _new_client(settings: Settings) -> BaseClient:

@@ -74,9 +74,13 @@ def expansions() -> None:
         assert_frame_equal(whole.to_frame(), make_frame())
         return whole
 
+    @task
+    def collect(results: Any) -> Any:
+        return results  # Airflow's own lazy sequence, over the XComs of all mapped tasks
+
     made = make_rows()
     kwargs = make_kwargs()
-    by_row.expand(row=made)
+    collect(by_row.expand(row=made))
     by_row_and_factor.expand(row=made, factor=[1, 2])
     by_kwargs.expand_kwargs(kwargs)
     by_name.expand(name=made.map(lambda row: row["place"]))

@@ -158,6 +158,12 @@ def test_tasks_are_expanded_over_mapped_sequences(results, states, task_id, expe
     )
 
 
+def test_what_mapped_tasks_returned_is_passed_on_as_a_list(results):
+    (collected,) = results("Expansions", "collect")
+    assert type(collected) is list
+    assert collected == ROWS
+
+
 def test_a_batch_arrives_with_its_dtypes_and_index(results):
     from pandas.testing import assert_frame_equal
 

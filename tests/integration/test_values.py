@@ -171,16 +171,3 @@ def test_a_pulled_file_can_be_pushed_again(new_task, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.csv"):
         File(tmp_path / "gone.csv")
-
-
-def test_lists_of_mapped_results_are_pushed_as_lists(task, new_task):
-    from airflow.models.xcom import LazyXComAccess, XCom
-    from airflow.utils.session import create_session
-
-    task.push([1])
-    with create_session() as session:
-        query = XCom.get_many(run_id=task.ids["run_id"], session=session).with_entities(XCom.value)
-        lazy = LazyXComAccess.build_from_xcom_query(query)
-        other = new_task()
-        other.push(lazy)
-    assert other.pull() == [[1]]
