@@ -92,8 +92,8 @@ def _new_client(settings: Settings) -> BaseClient:
     # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
     s3 = hook.get_session().client(
         "s3",
-        endpoint_url=hook.conn_config.endpoint_url,
-        config=ours.merge(hook.config),  # what the connection says goes before
+        endpoint_url=_endpoint_url(hook.conn_config),
+        config=ours.merge(hook.config or Config()),  # what the connection says goes before
         verify=hook.verify,
     )
     s3.meta.events.register("needs-retry.s3", functools.partial(_too_many, settings.max_attempts))
@@ -101,6 +101,13 @@ def _new_client(settings: Settings) -> BaseClient:
     # that hold a percent sign. Our keys hold nothing that needs it.
     s3.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return s3
+
+
+def _endpoint_url(connection: Any) -> str | None:
+    # Releases of the provider since 2023 have one for each service.
+    if hasattr(connection, "get_service_endpoint_url"):
+        return connection.get_service_endpoint_url("s3")
+    return connection.endpoint_url
 
 
 def _too_many(max_attempts: int, response: Any, attempts: int, **_: Any) -> float | None:
