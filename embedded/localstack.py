@@ -20,9 +20,11 @@ class LocalStack:
     """A server on a free port of 127.0.0.1; what it holds is gone when it stops.
 
     :param directory: private and existing; it will hold state and log
+    :param services: of AWS, in LocalStack's own names
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, services: str = "s3") -> None:
+        self._services = services
         self._directory = directory / "localstack"
         self._log = directory / "localstack.log"
         self.port = free_port()
@@ -42,7 +44,7 @@ class LocalStack:
             "HOME": str(self._directory),
             "TMPDIR": str(self._directory),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
-            "SERVICES": "s3",
+            "SERVICES": self._services,
             "EAGER_SERVICE_LOADING": "1",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
