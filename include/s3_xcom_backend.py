@@ -9,7 +9,6 @@ first used.
 
 from __future__ import annotations
 
-import datetime
 import logging
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,12 @@ from airflow.exceptions import (
     UnmappableXComTypePushed,
 )
 from airflow.models.xcom import XCOM_RETURN_KEY, BaseXCom
-from airflow.utils.session import NEW_SESSION, provide_session
 
 from include.s3_xcom import lifecycle
 
 if TYPE_CHECKING:
+    import datetime
+
     from airflow.models.taskinstance import TaskInstanceKey
     from sqlalchemy.orm import Session
 
@@ -105,44 +105,6 @@ class S3XComBackend(BaseXCom):
 lifecycle.watch(BaseXCom)
 
 
-@provide_session
-def _get_one(
-    execution_date: datetime.datetime | None = None,
-    key: str | None = None,
-    task_id: str | None = None,
-    dag_id: str | None = None,
-    include_prior_dates: bool = False,
-    session: Session = NEW_SESSION,
-    *,
-    run_id: str | None = None,
-    map_index: int | None = None,
-) -> Any:
-    query = BaseXCom.get_many(
-        **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
-        key=key,
-        task_ids=task_id,
-        dag_ids=dag_id,
-        map_indexes=map_index,
-        include_prior_dates=include_prior_dates,
-        limit=1,
-        session=session,
-    )
-    result = query.with_entities(BaseXCom.value).first()
-    return None if result is None else S3XComBackend.deserialize_value(result)
-
-
-@provide_session
-def _get_value(*, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION) -> Any:
-    ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
-    return _get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
-
-
-if (2, 6) <= tuple(map(int, __version__.split(".")[:2])) < (2, 9):
-    # There these two decode with Airflow's own class, whatever the backend is. Tasks pull by others.
-    S3XComBackend.get_one = staticmethod(_get_one)
-    S3XComBackend.get_value = staticmethod(_get_value)
-
-
 class _TooManyToExpandError(UnmappableXComLengthPushed):
     def __str__(self) -> str:
         return (
@@ -199,3 +161,41 @@ def _has_mapped_dependants() -> bool:
     except (AirflowException, KeyError):
         return False
     return not isinstance(task, MappedOperator) and next(task.iter_mapped_dependants(), None) is not None
+
+
+if (2, 6) <= tuple(map(int, __version__.split(".")[:2])) < (2, 9):
+    # There these two decode with Airflow's own class, whatever the backend is. Tasks pull by others.
+    from airflow.utils.session import NEW_SESSION, provide_session
+
+    @provide_session
+    def _get_one(
+        execution_date: datetime.datetime | None = None,
+        key: str | None = None,
+        task_id: str | None = None,
+        dag_id: str | None = None,
+        include_prior_dates: bool = False,
+        session: Session = NEW_SESSION,
+        *,
+        run_id: str | None = None,
+        map_index: int | None = None,
+    ) -> Any:
+        query = BaseXCom.get_many(
+            **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
+            key=key,
+            task_ids=task_id,
+            dag_ids=dag_id,
+            map_indexes=map_index,
+            include_prior_dates=include_prior_dates,
+            limit=1,
+            session=session,
+        )
+        result = query.with_entities(BaseXCom.value).first()
+        return None if result is None else S3XComBackend.deserialize_value(result)
+
+    @provide_session
+    def _get_value(*, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION) -> Any:
+        ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
+        return _get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
+
+    S3XComBackend.get_one = staticmethod(_get_one)
+    S3XComBackend.get_value = staticmethod(_get_value)

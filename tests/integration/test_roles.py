@@ -55,7 +55,7 @@ def connect(aws, monkeypatch, request) -> Callable[..., None]:
     """Make the connection of the backend, with this endpoint."""
 
     def make(login: str = "", password: str = "", **extra: Any) -> None:
-        conn_id = re.sub(r"\W", "_", request.node.name)
+        conn_id = request.node.name
         extra = {"region_name": "us-east-1", "endpoint_url": aws.url, **extra}
         connection = {"conn_type": "aws", "login": login, "password": password, "extra": json.dumps(extra)}
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))

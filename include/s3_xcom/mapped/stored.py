@@ -92,7 +92,8 @@ class Stored:
             if size >= JOB_BYTES:
                 yield job
                 job, size = [], 0
-        yield job
+        if job:
+            yield job
 
     def _load_all(self, job: list[Part]) -> list[Any]:
         return [element for data, wanted in job for element in self._load_part(data, wanted)]
