@@ -97,7 +97,7 @@ def test_a_worker_killed_in_mid_run_loses_no_row(celery):
         victim = next((worker for worker in workers() if worker[:12] in running), None)
     assert victim is not None, "no mapped task was seen running"
     subprocess.run(["docker", "kill", "--signal", "KILL", victim], check=True, stdout=subprocess.DEVNULL)
-    assert celery.wait("TestDag", run_id, seconds=600) == "success"
+    assert celery.wait("TestDag", run_id, seconds=420) == "success"
     tries = Counter(item["try_number"] for item in retrieved(celery, run_id))
     print("tries of the mapped tasks:", dict(tries))
     assert max(tries) > 1, "the worker that was killed ran nothing"
