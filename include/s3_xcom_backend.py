@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
-from airflow import __version__
+import airflow
 from airflow.configuration import conf
 from airflow.exceptions import (
     AirflowException,
@@ -163,7 +163,8 @@ def _has_mapped_dependants() -> bool:
     return not isinstance(task, MappedOperator) and next(task.iter_mapped_dependants(), None) is not None
 
 
-if (2, 6) <= tuple(map(int, __version__.split(".")[:2])) < (2, 9):
+# 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else here.
+if (2, 6) <= tuple(map(int, vars(airflow).get("__version__", "2.5").split(".")[:2])) < (2, 9):
     # There these two decode with Airflow's own class, whatever the backend is. Tasks pull by others.
     from airflow.utils.session import NEW_SESSION, provide_session
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, select
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from include.s3_xcom.errors import BadReferenceError
-from include.s3_xcom.reference import Reference
+
+if TYPE_CHECKING:
+    from include.s3_xcom.reference import Reference
 
 log = logging.getLogger(__name__)
 
