@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import attr
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import pendulum
 import polars
 import pyarrow as pa
+import pytz
 
 from include.s3_xcom import codecs
 from include.s3_xcom.errors import UnsupportedValueError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/types.md"
+GMT = dt.timezone(dt.timedelta(0), "GMT")
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
 
@@ -141,7 +144,18 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "datetime with zoneinfo, and its fold": lambda: dt.datetime(
             2020, 10, 25, 2, 30, fold=1, tzinfo=BERLIN
         ),
+        "datetime with a zone of pytz, or an offset of dateutil": lambda: [
+            pytz.timezone("Europe/Berlin").localize(dt.datetime(2020, 7, 1)),
+            dt.datetime(2020, 7, 1, tzinfo=pytz.FixedOffset(90)),
+            dt.datetime(2020, 7, 1, tzinfo=dateutil.tz.tzutc()),
+            dt.datetime(2020, 7, 1, tzinfo=dateutil.tz.tzoffset("X", -5400)),
+        ],
+        "timezone, zoneinfo.ZoneInfo": lambda: [GMT, BERLIN],
         "pendulum.DateTime": lambda: pendulum.datetime(2020, 7, 1, tz="Europe/Berlin"),
+        "pendulum.Date, pendulum.Time": lambda: [
+            pendulum.date(2020, 7, 1),
+            pendulum.Time(1, 2, tzinfo=pendulum.timezone(3600)),
+        ],
         "date, time, timedelta": lambda: [dt.date(2020, 1, 1), dt.time(1, 2), dt.timedelta(-1, 2, 3)],
         "Decimal": lambda: decimal.Decimal("1.10"),
         "Fraction": lambda: fractions.Fraction(-1, 3),
@@ -162,6 +176,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "structured array": lambda: np.array([(1, 2.5)], dtype=[("a", ">i2"), ("b", "f8")]),
         "array of objects": lambda: _objects(1, "a", [2], None),
         "scalar": lambda: [np.float32(1.5), np.int8(-1), np.bool_(True), np.datetime64("2020-01-01", "h")],
+        "dtype": lambda: [np.dtype("M8[ms]"), np.dtype([("a", ">i2"), ("b", "U3")])],
     },
     "pandas": {
         "DataFrame": lambda: pd.DataFrame({"a": [1, 2], "b": [0.5, None], "c": [True, False]}),
@@ -181,7 +196,11 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
             {"c": pd.Categorical(["x", None], ["y", "x"], ordered=True)}
         ),
         "timestamps, naive and with a zone": lambda: pd.DataFrame(
-            {"n": _MOMENTS, "z": _MOMENTS.tz_localize("Europe/Berlin")}
+            {
+                "n": _MOMENTS,
+                "z": _MOMENTS.tz_localize("Europe/Berlin"),
+                "p": _MOMENTS.tz_localize(pendulum.UTC),
+            }
         ),
         "timedelta, period, interval": lambda: pd.DataFrame(
             {
@@ -198,6 +217,12 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
                 "t": [dt.date(2020, 1, 1), None],
                 "u": [uuid.UUID(int=1), None],
                 "b": [b"x", None],
+            }
+        ),
+        "objects: datetime with any zone above": lambda: pd.DataFrame(
+            {
+                "g": pd.Series([dt.datetime(2020, 1, 1, tzinfo=GMT), None], dtype=object),
+                "d": pd.Series([dt.datetime(2020, 1, 1, tzinfo=dateutil.tz.tzutc()), None], dtype=object),
             }
         ),
         "objects: dict, list, mixed": lambda: pd.DataFrame({"d": [{"a": (1,)}, [2]], "m": [1, "a"]}),
@@ -226,6 +251,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "pyarrow.Table": lambda: pa.table({"a": [1, None], "b": ["x", "y"]}),
         "pyarrow.Table of other types": lambda: pa.table({"a": pa.array([{"x": [1]}])}),
         "polars.DataFrame": lambda: polars.DataFrame({"a": [1, None], "b": [dt.date(2020, 1, 1), None]}),
+        "polars.Series": lambda: polars.Series("s", ["a", None], dtype=polars.Categorical),
     },
     "Together": {
         "dict of frames and arrays": lambda: {"f": pd.DataFrame({"a": [1]}), "a": [np.arange(1000.0)]},
@@ -236,6 +262,9 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "a list that holds itself": _cycle,
         "more than 128 levels": lambda: functools.reduce(lambda inner, _: [inner], range(130), []),
         "pathlib.Path": lambda: pathlib.Path("x"),
+        "datetime with a zone of dateutil's files": lambda: dt.datetime(
+            2020, 7, 1, tzinfo=dateutil.tz.gettz("Europe/Berlin")
+        ),
         "generator": _generator,
         "function": lambda: print,
         "open file": lambda: sys.__stdout__,
@@ -264,6 +293,7 @@ FORMATS = {
     "table": "Parquet",
     "arrow": "Arrow IPC",
     "polars": "Arrow IPC",
+    "polars.Series": "Arrow IPC",
     "npy": ".npy",
     "zip": "ZIP of JSON and parts",
 }

@@ -156,9 +156,14 @@ def _check_dataclass(actual: Any, expected: Any, path: str) -> None:
         assert_same(getattr(actual, field.name), getattr(expected, field.name), f"{path}.{field.name}")
 
 
-def _check_polars(actual: Any, expected: Any, path: str) -> None:
+def _check_polars_frame(actual: polars.DataFrame, expected: polars.DataFrame, path: str) -> None:
     assert actual.schema == expected.schema, path
     assert actual.equals(expected), path
+
+
+def _check_polars_series(actual: polars.Series, expected: polars.Series, path: str) -> None:
+    assert actual.dtype == expected.dtype, path
+    assert actual.equals(expected, check_names=True), path
 
 
 _CHECKS: list[tuple[Any, Any]] = [
@@ -169,7 +174,8 @@ _CHECKS: list[tuple[Any, Any]] = [
     (pd.Series, _check_series),
     (pd.Index, _check_index),
     (pd.api.extensions.ExtensionArray, _check_values),
-    (polars.DataFrame, _check_polars),
+    (polars.DataFrame, _check_polars_frame),
+    (polars.Series, _check_polars_series),
     (pd.Timestamp, _check_timestamp),
     (float, _check_float),
     (complex, _check_complex),

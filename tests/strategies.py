@@ -10,20 +10,27 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 import pendulum
+import pytz
+from dateutil import tz as dateutil_tz
 from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-ZONES = [
-    None,
+OFFSETS = [
     datetime.timezone.utc,
+    datetime.timezone(datetime.timedelta(0), "GMT"),
     datetime.timezone(datetime.timedelta(hours=5, minutes=45), "X"),
-    zoneinfo.ZoneInfo("Europe/Berlin"),
-    zoneinfo.ZoneInfo("America/St_Johns"),
+    dateutil_tz.tzutc(),
+    dateutil_tz.tzoffset("X", -5400),
+    pendulum.UTC,
+    pendulum.timezone(3600),
+    pytz.FixedOffset(90),
 ]
+ZONES = [*OFFSETS, zoneinfo.ZoneInfo("Europe/Berlin"), zoneinfo.ZoneInfo("America/St_Johns")]
 TEXT = st.text(st.characters(), max_size=8)  # lone surrogates and NUL included
 DECIMALS = st.decimals(allow_nan=False) | st.sampled_from([decimal.Decimal("NaN"), decimal.Decimal("-0.00")])
-MOMENTS = st.datetimes(timezones=st.sampled_from(ZONES), allow_imaginary=True)
+TIMES = st.times(timezones=st.none() | st.sampled_from(OFFSETS))
+MOMENTS = st.datetimes(timezones=st.none() | st.sampled_from(ZONES), allow_imaginary=True)
 
 scalars = st.one_of(
     st.none(),
@@ -36,15 +43,22 @@ scalars = st.one_of(
     DECIMALS,
     st.fractions(),
     st.dates(),
-    st.times(timezones=st.sampled_from(ZONES[:3])),
+    TIMES,
+    TIMES.map(lambda t: pendulum.Time(t.hour, t.minute, t.second, t.microsecond, t.tzinfo, fold=t.fold)),
     MOMENTS,
     MOMENTS.map(lambda m: m.replace(fold=1)),
     st.timedeltas(),
     st.uuids(),
     st.datetimes().map(lambda m: pendulum.instance(m, tz="Europe/Paris")),
+    st.dates().map(lambda d: pendulum.Date(d.year, d.month, d.day)),
     st.sampled_from([pd.NaT, pd.NA, ..., range(3), slice(1, None, -1)]),
     st.integers(-(2**62), 2**62).map(pd.Timedelta),
     st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1)).map(pd.Timestamp),
+    st.builds(
+        lambda ticks, zone: pd.Timestamp(ticks, tz="UTC").tz_convert(zone),
+        st.integers(-(2**61), 2**61),
+        st.sampled_from(ZONES),
+    ),
 )
 
 np_dtypes = st.one_of(
@@ -52,6 +66,9 @@ np_dtypes = st.one_of(
 )
 arrays = np_dtypes.flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
+)
+dtypes = np_dtypes | hnp.array_dtypes(hnp.scalar_dtypes(), max_size=3).map(
+    lambda dtype: np.dtype(dtype.descr, align=True)
 )
 np_scalars = hnp.scalar_dtypes().flatmap(lambda dtype: hnp.arrays(dtype, ())).map(lambda array: array[()])
 
@@ -91,7 +108,7 @@ def _column(size: int) -> st.SearchStrategy:
         of(st.integers(0, 3) | st.none(), pd.CategoricalDtype([3, 2, 1, 0], ordered=True)),
         of(day | st.none(), "datetime64[ns]"),
         of(day, "timedelta64[ns]"),
-        of(day, "datetime64[ns, Europe/Berlin]"),
+        st.sampled_from(ZONES).flatmap(lambda zone: of(day, pd.DatetimeTZDtype("ns", zone))),
         of(day).map(
             lambda s: pd.Series(pd.PeriodIndex([pd.Period(ordinal=n, freq="M") for n in s], freq="M"))
         ),
@@ -178,7 +195,7 @@ def series(draw: st.DrawFn) -> pd.Series:
     return made
 
 
-data = st.one_of(arrays, np_scalars, frames(), series(), st.integers(0, 4).flatmap(_index))
+data = st.one_of(arrays, np_scalars, dtypes, frames(), series(), st.integers(0, 4).flatmap(_index))
 
 values = st.recursive(
     scalars | data,

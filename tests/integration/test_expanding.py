@@ -112,6 +112,32 @@ def test_elements_of_all_sizes_are_two_requests_at_most(task, moved):
         assert sum(size for _, size in moved) < max(len(values[number]), 64 * 1024) * 1.1
 
 
+def of_all_sizes(make) -> list:
+    sizes = random.Random(1)
+    return [make(int(sizes.lognormvariate(7, 2))) for _ in range(400)]
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        items(of_all_sizes(lambda size: os.urandom(size).hex())),
+        items(of_all_sizes(os.urandom)),
+        rows(pd.DataFrame({"text": of_all_sizes(lambda size: os.urandom(size).hex())})),
+    ],
+    ids=["items of text", "items of bytes", "rows"],
+)
+def test_elements_that_only_an_index_finds_come_one_after_the_other(task, moved, sequence):
+    task.push(sequence)
+    pulled = task.pull()
+    indexed_from = pulled._source.layout.indexed_from
+    assert 0 < indexed_from < len(sequence) - 50
+    moved.clear()
+    assert list(pulled) == list(sequence)
+    assert len(moved) == 3  # where the last block is, the blocks, where they are
+    for part in (slice(indexed_from - 5, indexed_from + 20), slice(-30, -7, 3), slice(None, None, -1)):
+        assert list(pulled[part]) == list(sequence[part])
+
+
 def test_one_index_after_the_other_fetches_each_block_once(task, moved):
     task.push(items([{"number": number} for number in range(10_000)]))
     pulled = task.pull()

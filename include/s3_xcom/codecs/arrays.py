@@ -51,7 +51,8 @@ def decode(body: bytes | memoryview) -> np.ndarray:
         raise FormatError("The stored array is shorter or longer than its header says.")
     if size == 0:
         return np.zeros(shape, dtype, order="F" if fortran_order else "C")
-    flat = np.frombuffer(body, dtype, offset=start).copy()
+    flat = np.empty(math.prod(shape), dtype)
+    flat.view(np.uint8)[:] = np.frombuffer(body, np.uint8, offset=start)  # also what lies between fields
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
 

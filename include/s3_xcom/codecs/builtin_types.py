@@ -64,7 +64,8 @@ def encode_time(encoder: Encoder, value: datetime.time, name: str = "time") -> A
     fields: dict[str, Any] = {"fold": 1} if value.fold else {}
     if value.tzinfo is not None:
         fields["tz"] = timezones.encode(value.tzinfo, None)
-    return tag(name, value.replace(tzinfo=None, fold=0).isoformat(), **fields)
+    plain = datetime.time(value.hour, value.minute, value.second, value.microsecond)
+    return tag(name, plain.isoformat(), **fields)
 
 
 def _encode_default_dict(encoder: Encoder, value: collections.defaultdict) -> Any:

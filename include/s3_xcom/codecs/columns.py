@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.s3_xcom.codecs import objects, timezones
+from include.s3_xcom.codecs.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
 
 Spec = dict[str, Any]
@@ -122,6 +123,11 @@ def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
     zone = timezones.encode(values.dtype.tz, None)
+    if pd.DatetimeTZDtype(values.dtype.unit, timezones.decode(zone)) != values.dtype:
+        raise UnsupportedValueError(
+            f"its time zone, a {type_name(type(values.dtype.tz))}, equals no other of its name. Convert it "
+            "with tz_convert() to a zoneinfo.ZoneInfo or datetime.timezone first"
+        )
     array = pa.array(values.tz_convert("UTC").tz_localize(None).to_numpy())
     unit = values.dtype.unit
     return array.cast(pa.timestamp(unit, zone.get("name") or "UTC")), {"zone": zone, "unit": unit}

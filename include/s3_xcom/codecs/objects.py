@@ -95,12 +95,12 @@ def _encode_floats(items: list) -> pa.Array:
 
 def _encode_datetimes(items: list) -> pa.Array | None:
     moments = [item for item in items if isinstance(item, datetime.datetime) and item is not pd.NaT]
-    zones = {moment.tzinfo for moment in moments}
     if any(moment.fold for moment in moments):
         return None
-    if zones == {None}:
+    # By identity: timezone(timedelta(0), "GMT") == timezone.utc.
+    if all(moment.tzinfo is None for moment in moments):
         return pa.array(items, pa.timestamp("us"), from_pandas=True)
-    if zones == {datetime.timezone.utc}:
+    if all(moment.tzinfo is datetime.timezone.utc for moment in moments):
         return pa.array(items, pa.timestamp("us", "UTC"), from_pandas=True)
     return None
 

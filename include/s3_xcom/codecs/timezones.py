@@ -21,7 +21,7 @@ def encode(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, A
             f"its time zone, a {type(tz).__module__}.{type(tz).__qualname__}, has no name to be found "
             "again by. Convert it to a zoneinfo.ZoneInfo or to UTC first"
         )
-    if library == "pytz" and moment is not None:
+    if library == "pytz" and "name" in described and moment is not None:
         described["utcoffset"] = moment.utcoffset().total_seconds()
         if attach(moment.replace(tzinfo=None), described).utcoffset() != moment.utcoffset():
             raise UnsupportedValueError(
@@ -117,11 +117,15 @@ def _pytz(described: dict[str, Any]) -> datetime.tzinfo:
 
 
 def _pendulum(described: dict[str, Any]) -> datetime.tzinfo:
-    from pendulum.tz.timezone import FixedTimezone, Timezone
+    import pendulum
+    from pendulum.tz.timezone import FixedTimezone
 
-    if "offset" in described:
-        return FixedTimezone(described["offset"], described["name"])
-    return Timezone(described["name"])
+    name = described["name"]
+    if "offset" not in described:
+        return pendulum.timezone(name)
+    # pendulum's zones are equal only if they are the same: those that it keeps, where it keeps one.
+    kept = (pendulum.UTC, pendulum.timezone(described["offset"]))
+    return next((zone for zone in kept if zone.name == name), FixedTimezone(described["offset"], name))
 
 
 def _dateutil(described: dict[str, Any]) -> datetime.tzinfo:
