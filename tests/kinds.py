@@ -193,7 +193,10 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
             {"l": pd.arrays.ArrowExtensionArray(pa.chunked_array([[[1], None]]))}
         ),
         "Categorical with its order": lambda: pd.DataFrame(
-            {"c": pd.Categorical(["x", None], ["y", "x"], ordered=True)}
+            {
+                "c": pd.Categorical(["x", None], ["y", "x"], ordered=True),
+                "d": pd.Categorical(pd.date_range("2020", periods=2)),
+            }
         ),
         "timestamps, naive and with a zone": lambda: pd.DataFrame(
             {
@@ -209,7 +212,13 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
                 "i": pd.interval_range(0, 2),
             }
         ),
-        "sparse": lambda: pd.DataFrame({"s": pd.arrays.SparseArray([0, 0, 1])}),
+        "sparse": lambda: pd.DataFrame(
+            {
+                "s": pd.arrays.SparseArray([0, 0, 1]),
+                "f": pd.arrays.SparseArray([0.0, 0.0, 1.5], fill_value=0),
+                "t": pd.arrays.SparseArray(["a", "a", "b"], fill_value="a"),
+            }
+        ),
         "objects: str, with None or NaN": lambda: pd.DataFrame({"a": ["x", None], "b": ["x", np.nan]}),
         "objects: Decimal, date, UUID, bytes": lambda: pd.DataFrame(
             {
@@ -274,6 +283,9 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "dataclass that changes its fields": lambda: Doubling(1),
         "defaultdict with another factory": lambda: collections.defaultdict(lambda: 0),
         "numpy.ma.MaskedArray": lambda: np.ma.array([1, 2], mask=[True, False]),
+        "Arrow dtypes that Parquet lacks": lambda: pd.Series(
+            pd.arrays.ArrowExtensionArray(pa.chunked_array([pa.array([None], pa.month_day_nano_interval())]))
+        ),
         "longdouble in a frame": lambda: pd.DataFrame({"a": np.array([1], "longdouble")}),
     },
 }

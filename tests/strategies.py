@@ -112,7 +112,14 @@ def _column(size: int) -> st.SearchStrategy:
         of(day).map(
             lambda s: pd.Series(pd.PeriodIndex([pd.Period(ordinal=n, freq="M") for n in s], freq="M"))
         ),
-        of(st.integers(0, 2)).map(lambda s: pd.Series(pd.arrays.SparseArray(s.astype("i8"), fill_value=0))),
+        st.builds(
+            lambda items, dtype, fill: pd.Series(pd.arrays.SparseArray(items.astype(dtype), fill_value=fill)),
+            of(st.integers(0, 2)),
+            st.sampled_from(["i8", "f8", "u1", "f2", "c16", "?", "O"]),
+            st.sampled_from([0, 0.0, np.float64(0), 1]),
+        ),
+        of(st.sampled_from(["x", "y"])).map(lambda s: pd.Series(pd.arrays.SparseArray(s, fill_value="x"))),
+        of(day).map(lambda s: pd.Series(pd.Categorical(pd.date_range("2020", periods=len(s), freq="2D")))),
         of(day).map(lambda s: pd.Series(pd.IntervalIndex.from_arrays(s.astype("i8"), s.astype("i8") + 1))),
         *(
             of(kind | missing)

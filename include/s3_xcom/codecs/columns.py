@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.s3_xcom.codecs import objects, timezones
+from include.s3_xcom.codecs import objects, tagged, timezones
 from include.s3_xcom.codecs.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
 
@@ -31,6 +31,25 @@ def values_of(series: pd.Series | pd.Index) -> Values:
 def to_index(values: Values, **options: Any) -> pd.Index:
     """An Index of exactly these values: pandas guesses no other dtype."""
     return pd.Index(values, dtype=values.dtype, **options)
+
+
+def encode_freq(index: pd.Index) -> Spec:
+    """The freq of an index, where it has one. That of periods is part of their dtype.
+
+    :raises UnsupportedValueError: if it has no name to be found again by
+    """
+    if getattr(index, "freq", None) is None or isinstance(index, pd.PeriodIndex):
+        return {}
+    if pd.tseries.frequencies.to_offset(index.freqstr) != index.freq:
+        raise UnsupportedValueError("its index has a freq without a name. Set index.freq = None first")
+    return {"freq": index.freqstr}
+
+
+def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
+    """An index with the freq that :func:`encode_freq` got."""
+    if "freq" in spec:
+        index.freq = spec["freq"]
+    return index
 
 
 def encode(values: Values) -> tuple[pa.Array, Spec]:
@@ -142,13 +161,14 @@ def _encode_category(values: pd.Categorical) -> tuple[pa.Array, Spec]:
     categories, inner = encode(values_of(values.categories))
     codes = pa.array(values.codes, mask=values.codes < 0)
     spec = {"ordered": values.ordered, "categories": to_text(categories), "spec": inner}
+    spec |= encode_freq(values.categories)
     if pa.types.is_string(categories.type):
         return pa.DictionaryArray.from_arrays(codes.cast(pa.int32()), categories), spec
     return codes, spec
 
 
 def _decode_category(array: pa.ChunkedArray, spec: Spec) -> pd.Categorical:
-    categories = to_index(decode(from_text(spec["categories"]), spec["spec"]))
+    categories = with_freq(to_index(decode(from_text(spec["categories"]), spec["spec"])), spec)
     if pa.types.is_dictionary(array.type):
         texts = pd.Index(from_text(spec["categories"]).to_pylist(), dtype=object)
         codes = [np.empty(0, "i4"), *(_codes(chunk, texts) for chunk in array.chunks)]
@@ -177,15 +197,13 @@ def _decode_interval(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
     array, inner = encode(values.to_dense())
-    fill = encode(np.array([values.fill_value], dtype=values.dtype.subtype))
-    plain = not isinstance(values.fill_value, np.generic)
-    return array, {"fill": to_text(fill[0]), "plain": plain, "index": values.kind, "spec": inner}
+    # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
+    return array, {"fill": tagged.to_json(values.fill_value), "index": values.kind, "spec": inner}
 
 
 def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
-    fill = decode(from_text(spec["fill"]), spec["spec"])[0]
-    fill = fill.item() if spec["plain"] else fill
-    return pd.arrays.SparseArray(decode(array, spec["spec"]), fill_value=fill, kind=spec["index"])
+    dense = decode(array, spec["spec"])
+    return pd.arrays.SparseArray(dense, fill_value=spec["fill"], kind=spec["index"], dtype=dense.dtype)
 
 
 def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:

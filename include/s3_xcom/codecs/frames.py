@@ -68,12 +68,20 @@ def to_table(value: Any) -> pa.Table:
 
 
 def write(table: pa.Table) -> memoryview:
-    """A table as the bytes of a Parquet file."""
+    """A table as the bytes of a Parquet file.
+
+    :raises UnsupportedValueError: if Parquet has no type for one of its columns
+    """
     sink = pa.BufferOutputStream()
     # A dictionary of numbers takes longer to make than it saves.
     texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
     # 2.6 is the first version of the format that keeps nanoseconds.
-    pq.write_table(table, sink, version="2.6", use_dictionary=texts or False)
+    try:
+        pq.write_table(table, sink, version="2.6", use_dictionary=texts or False)
+    except pa.ArrowNotImplementedError as error:  # which names the type, and no value
+        raise UnsupportedValueError(
+            f"Parquet cannot hold it ({error}). Convert it with astype() first"
+        ) from None
     return memoryview(sink.getvalue())
 
 
@@ -157,11 +165,7 @@ def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
         "names": [tagged.to_json(name) for name in index.names],
         "levels": specs,
     }
-    if getattr(index, "freq", None) is not None and not isinstance(index, pd.PeriodIndex):
-        encoded["freq"] = index.freqstr
-        if pd.tseries.frequencies.to_offset(index.freqstr) != index.freq:
-            raise UnsupportedValueError("its index has a freq without a name. Set index.freq = None first")
-    return arrays, encoded
+    return arrays, {**encoded, **columns.encode_freq(index)}
 
 
 def _decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
@@ -175,10 +179,7 @@ def _decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index
             first += 1
     if spec["multi"]:
         return pd.MultiIndex.from_arrays(levels, names=names)
-    index = levels[0].rename(names[0])
-    if "freq" in spec:
-        index.freq = spec["freq"]
-    return index
+    return columns.with_freq(levels[0].rename(names[0]), spec)
 
 
 def _encode_labels(labels: pd.Index) -> dict[str, Any]:
