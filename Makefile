@@ -28,7 +28,7 @@ test: install ## unit and integration tests, on a private Postgres and LocalStac
 	@$(PYTHON) -m pytest tests/unit tests/integration
 
 test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
-	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py
+	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py tests/integration/test_any_sequence.py
 
 test-stress: install ## pushes, deletions and sweeps at once, at length (OPERATIONS=3000)
 	@STRESS_OPERATIONS=$(OPERATIONS) $(PYTHON) -m pytest tests/integration/test_stress.py

@@ -85,17 +85,19 @@ def write(table: pa.Table) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def slices(table: pa.Table, size: int) -> Iterator[pa.Table]:
+def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:
     """The tables of a frame's batches.
 
     :param table: of the frame, from :func:`to_table`
+    :param rows: of the frame; a table without columns has none
     :param size: rows in each batch
     """
     meta = json.loads(table.schema.metadata[METADATA_KEY])
     levels = meta["index"]["levels"]
-    for start in range(0, table.num_rows, size):
+    for start in range(0, rows, size):
         part = table.slice(start, size)
-        meta["index"]["levels"] = [_slice_level(level, start, part.num_rows) for level in levels]
+        length = min(size, rows - start)
+        meta["index"]["levels"] = [_slice_level(level, start, length) for level in levels]
         yield part.replace_schema_metadata({METADATA_KEY: json.dumps(meta).encode()})
 
 

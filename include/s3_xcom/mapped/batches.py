@@ -52,13 +52,14 @@ class Batches(Mapped):
         from include.s3_xcom.codecs import footers, frames
 
         # Its numbers are the frame's own, not copied.
-        table = frames.to_table(self._source.frame)
+        frame, size = self._source.frame, self._source.size
+        table = frames.to_table(frame)
         planner = Planner()
 
         def pieces() -> Iterator[bytes]:
             footer = footers.Footer(frames.write(table.slice(0, 0)))
             offset = 0
-            for body in ahead(frames.write, frames.slices(table, self._source.size)):
+            for body in ahead(frames.write, frames.slices(table, len(frame), size)):
                 footer.append(body, offset)
                 padded = planner.add(1, len(body))
                 yield bytes(body).ljust(padded, _PADDING)
