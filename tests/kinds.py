@@ -83,6 +83,22 @@ class Money:
         return Money(data["amount"])
 
 
+class Weight(Money):
+    version = "of the scales"
+    __version__ = 2
+
+    @staticmethod
+    def deserialize(data: dict, version: int) -> Weight:
+        assert version == Weight.__version__
+        return Weight(data["amount"])
+
+
+class Forgetful(Money):
+    @staticmethod
+    def deserialize(data: dict) -> Forgetful:
+        return Forgetful(data["amount"])
+
+
 @dataclasses.dataclass
 class Doubling:
     number: int
@@ -166,7 +182,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "namedtuple": lambda: Point(1, [2]),
         "dataclass": lambda: Order(1, [Point(1, 2)]),
         "attrs": lambda: Sensor("a", 1.5),
-        "serialize() and deserialize()": lambda: Money(decimal.Decimal("1.10")),
+        "serialize() and deserialize()": lambda: [Money(decimal.Decimal("1.10")), Weight(2)],
     },
     "numpy": {
         "array of numbers, any shape and order": lambda: np.asfortranarray(np.arange(6.0).reshape(2, 3)),
@@ -280,6 +296,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "class": lambda: Color,
         "subclass of a builtin": lambda: ListSubclass([1]),
         "class without a way back": lambda: object(),
+        "deserialize() that does not take a version": lambda: Forgetful(1),
         "dataclass that changes its fields": lambda: Doubling(1),
         "defaultdict with another factory": lambda: collections.defaultdict(lambda: 0),
         "numpy.ma.MaskedArray": lambda: np.ma.array([1, 2], mask=[True, False]),

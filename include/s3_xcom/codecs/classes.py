@@ -111,8 +111,22 @@ def _tag_named_tuple(encoder: Encoder, value: Any, name: str) -> Any:
 
 
 def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
+    """By Airflow's protocol, if ``deserialize(data, version)`` makes the same of it."""
+    kind = type(value)
+    # 2.5 asks for the first of these names, later releases for the second.
+    versions = (getattr(kind, name, None) for name in ("version", "__version__"))
+    version = next((number for number in versions if isinstance(number, int)), 0)
+    try:
+        rebuilt = kind.deserialize(value.serialize(), version)
+        same = type(rebuilt) is kind and (kind.__eq__ is object.__eq__ or bool(rebuilt == value))
+    except Exception:
+        same = False
+    if not same:
+        raise UnsupportedValueError(
+            f"a {name} is not the same when its deserialize(data, version) gets what serialize() returns"
+        )
     data, *_ = encoder.items(value, [value.serialize()])
-    return _tag("serialized", data, type(value), version=getattr(type(value), "version", 0))
+    return _tag("serialized", data, kind, version=version)
 
 
 def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
