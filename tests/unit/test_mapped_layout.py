@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.s3_xcom.errors import BadReferenceError, FormatError
 from include.s3_xcom.mapped.layout import (
     BLOCK_BYTES,
     ENTRY_BYTES,
+    MAX_PADDING,
     MAX_RUNS,
     Layout,
     Planner,
@@ -40,6 +41,8 @@ def find(layout: Layout, body: bytes, number: int) -> tuple[bytes, int]:
 
 
 @given(st.lists(st.integers(0, 200) | st.integers(0, 100_000), max_size=60))
+@example([0, 0, 0, 0, 0, 87, 113, 157, 191, 1265, 2126, 1845, 280, 59238, 200, 65533])
+@example([40_000, 25_000] + [1, 69_000] * 3 + [100, 69_500] * 10)
 def test_every_element_is_found_in_its_block(sizes):
     layout, body = lay_out(sizes)
     layout = Layout.from_json(json.loads(json.dumps(layout.to_json())))
@@ -47,7 +50,7 @@ def test_every_element_is_found_in_its_block(sizes):
     for number, size in enumerate(sizes):
         line, block_bytes = find(layout, body, number)
         assert line == b"%d" % number + b"x" * size
-        assert block_bytes <= max(BLOCK_BYTES, size + 10) * 17 / 16
+        assert block_bytes <= max(BLOCK_BYTES + MAX_PADDING, len(line) + 1 + 2 * MAX_PADDING)
 
 
 @pytest.mark.parametrize(("size", "length"), [(300, 10_000), (20_000, 1000), (200_000, 100)])

@@ -22,6 +22,7 @@ MAX_RUNS = 16
 """Of equal blocks; with them a reference stays below 2 KiB."""
 
 MAX_PADDING = 4096
+"""Of a run's first block; later ones may be shorter by as much, and are padded by twice that."""
 
 ENTRY_BYTES = 20
 """Of the index, per element: base64 of its block's offset, length, and number of the first element."""
@@ -176,7 +177,10 @@ class Planner:
             self._runs[-1][0] += 1
             block = Block(self._end, self._runs[-1][2], self._length)
         else:
-            block = Block(self._end, size + min(size // 16, MAX_PADDING), self._length)
+            padded = size + min(size // 16, MAX_PADDING)
+            if elements > 1:  # which may have been gathered up to the padded size of the run before
+                padded = min(padded, BLOCK_BYTES + MAX_PADDING)
+            block = Block(self._end, padded, self._length)
             self._runs.append([1, elements, block.size])
         self._end = block.end
         self._length += elements
