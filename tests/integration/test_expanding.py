@@ -67,7 +67,11 @@ def test_what_is_pulled_is_what_was_pushed(task, sequence):
     assert len(task.row()) < 2048
 
 
-@pytest.mark.parametrize("sequence", [rows(LARGE), batches(LARGE, 700), rows(FRAME.iloc[:0])], ids=repr)
+@pytest.mark.parametrize(
+    "sequence",
+    [rows(LARGE), batches(LARGE, 700), rows(FRAME.iloc[:0]), batches(FRAME.iloc[:0], 2)],
+    ids=repr,
+)
 def test_the_frame_comes_back_whole(task, sequence):
     task.push(sequence)
     assert_frame_equal(task.pull().to_frame(), sequence.to_frame(), check_exact=True)

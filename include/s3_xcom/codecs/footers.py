@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MAGIC = b"PAR1"
+_MAGIC = b"PAR1"
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 
@@ -52,7 +52,7 @@ class Footer:
         """What is to end the file."""
         out = bytearray()
         _write_struct(out, self._fields)
-        return bytes(out) + len(out).to_bytes(4, "little") + MAGIC
+        return bytes(out) + len(out).to_bytes(4, "little") + _MAGIC
 
 
 def start(file: bytes | memoryview) -> int:
