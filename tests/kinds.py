@@ -190,6 +190,9 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "array of datetime64": lambda: np.array(["2020-01-01", "NaT"], "M8[D]"),
         "array of strings": lambda: np.array(["a", "bc"]),
         "structured array": lambda: np.array([(1, 2.5)], dtype=[("a", ">i2"), ("b", "f8")]),
+        "structured array, aligned": lambda: np.frombuffer(
+            bytes(range(32)), np.dtype([("a", "i1"), ("b", "i8")], align=True)
+        ),
         "array of objects": lambda: _objects(1, "a", [2], None),
         "scalar": lambda: [np.float32(1.5), np.int8(-1), np.bool_(True), np.datetime64("2020-01-01", "h")],
         "dtype": lambda: [np.dtype("M8[ms]"), np.dtype([("a", ">i2"), ("b", "U3")])],

@@ -61,14 +61,15 @@ scalars = st.one_of(
     ),
 )
 
+structured = hnp.array_dtypes(hnp.scalar_dtypes(), max_size=3)
 np_dtypes = st.one_of(
-    hnp.scalar_dtypes(), hnp.array_dtypes(hnp.scalar_dtypes(), max_size=3), hnp.byte_string_dtypes()
+    hnp.scalar_dtypes(),
+    structured,
+    structured.map(lambda dtype: np.dtype(dtype.descr, align=True)),
+    hnp.byte_string_dtypes(),
 )
 arrays = np_dtypes.flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
-)
-dtypes = np_dtypes | hnp.array_dtypes(hnp.scalar_dtypes(), max_size=3).map(
-    lambda dtype: np.dtype(dtype.descr, align=True)
 )
 np_scalars = hnp.scalar_dtypes().flatmap(lambda dtype: hnp.arrays(dtype, ())).map(lambda array: array[()])
 
@@ -202,7 +203,7 @@ def series(draw: st.DrawFn) -> pd.Series:
     return made
 
 
-data = st.one_of(arrays, np_scalars, dtypes, frames(), series(), st.integers(0, 4).flatmap(_index))
+data = st.one_of(arrays, np_scalars, np_dtypes, frames(), series(), st.integers(0, 4).flatmap(_index))
 
 values = st.recursive(
     scalars | data,

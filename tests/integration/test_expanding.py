@@ -104,9 +104,13 @@ def test_one_element_is_one_request_for_its_block(task, moved, sequence):
     assert size < 70_000 < size_of(task)
 
 
+def of_all_sizes(make) -> list:
+    sizes = random.Random(1)
+    return [make(int(sizes.lognormvariate(7, 2))) for _ in range(400)]
+
+
 def test_elements_of_all_sizes_are_two_requests_at_most(task, moved):
-    random.seed(1)
-    values = [os.urandom(int(random.lognormvariate(7, 2))).hex() for _ in range(400)]
+    values = of_all_sizes(lambda size: os.urandom(size).hex())
     task.push(items(values))
     pulled = task.pull()
     for number in (0, 57, 399):
@@ -114,11 +118,6 @@ def test_elements_of_all_sizes_are_two_requests_at_most(task, moved):
         assert pulled[number] == values[number]
         assert len(moved) <= 2
         assert sum(size for _, size in moved) < max(len(values[number]), 64 * 1024) * 1.1
-
-
-def of_all_sizes(make) -> list:
-    sizes = random.Random(1)
-    return [make(int(sizes.lognormvariate(7, 2))) for _ in range(400)]
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,12 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     """By Airflow's protocol, if ``deserialize(data, version)`` makes the same of it."""
     kind = type(value)
     # 2.5 asks for the first of these names, later releases for the second.
-    versions = (getattr(kind, name, None) for name in ("version", "__version__"))
+    versions = (getattr(kind, attribute, None) for attribute in ("version", "__version__"))
     version = next((number for number in versions if isinstance(number, int)), 0)
+    data = value.serialize()
+    (encoded,) = encoder.items(value, [data])  # before deserialize(), which may change the data
     try:
-        rebuilt = kind.deserialize(value.serialize(), version)
+        rebuilt = kind.deserialize(data, version)
         same = type(rebuilt) is kind and (kind.__eq__ is object.__eq__ or bool(rebuilt == value))
     except Exception:
         same = False
@@ -125,8 +127,7 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
         raise UnsupportedValueError(
             f"a {name} is not the same when its deserialize(data, version) gets what serialize() returns"
         )
-    data, *_ = encoder.items(value, [value.serialize()])
-    return _tag("serialized", data, kind, version=version)
+    return _tag("serialized", encoded, kind, version=version)
 
 
 def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:

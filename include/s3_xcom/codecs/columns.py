@@ -202,8 +202,7 @@ def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
 
 
 def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
-    dense = decode(array, spec["spec"])
-    return pd.arrays.SparseArray(dense, fill_value=spec["fill"], kind=spec["index"], dtype=dense.dtype)
+    return pd.arrays.SparseArray(decode(array, spec["spec"]), fill_value=spec["fill"], kind=spec["index"])
 
 
 def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from include.s3_xcom.codecs.tags import type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 
@@ -18,7 +19,7 @@ def encode(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, A
     described = _DESCRIBE.get(library, _describe_nothing)(tz)
     if described is None:
         raise UnsupportedValueError(
-            f"its time zone, a {type(tz).__module__}.{type(tz).__qualname__}, has no name to be found "
+            f"its time zone, a {type_name(type(tz))}, has no name to be found "
             "again by. Convert it to a zoneinfo.ZoneInfo or to UTC first"
         )
     if library == "pytz" and "name" in described and moment is not None:

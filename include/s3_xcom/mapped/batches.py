@@ -57,16 +57,17 @@ class Batches(Mapped):
         planner = Planner()
 
         def pieces() -> Iterator[bytes]:
-            footer = footers.Footer(frames.write(table.slice(0, 0)))
+            empty = frames.write(table.slice(0, 0))
+            if not len(frame):  # pyarrow 19.0.0 cannot read a footer over no files
+                yield bytes(empty)
+                return
+            footer = footers.Footer(empty)
             offset = 0
             for body in ahead(frames.write, frames.slices(table, len(frame), size)):
                 footer.append(body, offset)
                 padded = planner.add(1, len(body))
                 yield bytes(body).ljust(padded, _PADDING)
                 offset += padded
-            if not offset:  # pyarrow 19.0.0 reads no file without row groups
-                yield bytes(frames.write(table))
-                return
             yield planner.index()
             yield footer.to_bytes()
 
