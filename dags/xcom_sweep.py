@@ -28,10 +28,10 @@ from airflow.models.param import Param
 def xcom_sweep() -> None:
     @task(multiple_outputs=False)
     def sweep(params: dict[str, Any] | None = None) -> dict[str, int]:
-        from include.s3_xcom import settings
-        from include.s3_xcom.sweep import sweep
+        from include.s3_xcom.admin.sweep import sweep
+        from include.s3_xcom.s3.store import Store
 
-        counts = sweep(settings.load(), grace=params["grace_hours"] * 3600, delete=params["delete"])
+        counts = sweep(Store.configured(), grace=params["grace_hours"] * 3600, delete=params["delete"])
         if counts.failed:
             raise RuntimeError(f"S3 did not delete {counts.failed} objects. The next run tries again.")
         return dataclasses.asdict(counts)

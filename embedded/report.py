@@ -17,8 +17,9 @@ from airflow.utils.session import create_session
 from psycopg2.extras import RealDictCursor
 from sqlalchemy import func
 
-from include.s3_xcom import settings, store
-from include.s3_xcom.reference import human_size, run_prefix
+from include.s3_xcom.keys import run_prefix
+from include.s3_xcom.reference import human_size
+from include.s3_xcom.s3.store import Store
 from scripts import run_dag
 
 DAG_ID = "TestDag"
@@ -89,17 +90,15 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
 
 
 def show_storage(run_id: str) -> None:
-    current = settings.load()
-    prefix = run_prefix(current, DAG_ID, run_id)
-    pages = store.client(current).get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket=current.bucket, Prefix=prefix)
-    objects = [item for page in found for item in page.get("Contents", [])]
-    lines = [(item["Key"].removeprefix(prefix), human_size(item["Size"])) for item in objects]
-    print_table(f"Objects below s3://{current.bucket}/{prefix}", ("object", "size"), lines)
+    store = Store.configured()
+    prefix = run_prefix(store.settings, DAG_ID, run_id)
+    objects = [item for page in store.list(prefix) for item in page]
+    lines = [(item.key.removeprefix(prefix), human_size(item.size)) for item in objects]
+    print_table(f"Objects below {store.address(prefix)}", ("object", "size"), lines)
     with create_session() as session:
         mine = session.query(func.count(), func.sum(func.length(XCom.value)))
         count, size = mine.filter(XCom.dag_id == DAG_ID, XCom.run_id == run_id).one()
-    stored = human_size(sum(item["Size"] for item in objects))
+    stored = human_size(sum(item.size for item in objects))
     print(
         f"\nS3 holds {len(objects)} objects, {stored}. "
         f"The database holds {count} references, {human_size(size or 0)}."

@@ -1,38 +1,22 @@
 """The XCom backend that Airflow loads: data in S3, a reference in the metadata database.
 
-Switched on with ``AIRFLOW__CORE__XCOM_BACKEND=include.s3_xcom_backend.S3XComBackend``. What lies where is
-written down in docs/format.md.
+Switched on with ``AIRFLOW__CORE__XCOM_BACKEND=include.s3_xcom_backend.S3XComBackend``. docs/architecture.md
+shows how the parts fit, docs/format.md what lies where.
 
-Every process of Airflow loads this module, and many never touch an XCom: the machinery is imported when it is
+Every process of Airflow loads this module, and many never touch an XCom: all else is imported when it is
 first used.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
-import airflow
-from airflow.configuration import conf
-from airflow.exceptions import (
-    AirflowException,
-    UnmappableXComLengthPushed,
-    UnmappableXComTypePushed,
-)
 from airflow.models.xcom import XCOM_RETURN_KEY, BaseXCom
 
-from include.s3_xcom import lifecycle
+from include.s3_xcom.on_airflow import deletion, releases
 
 if TYPE_CHECKING:
-    import datetime
-
-    from airflow.models.taskinstance import TaskInstanceKey
-    from sqlalchemy.orm import Session
-
-log = logging.getLogger(__name__)
-
-LARGE_BYTES = 64 * 1024
+    from include.s3_xcom.row import Row
 
 
 class S3XComBackend(BaseXCom):
@@ -48,7 +32,7 @@ class S3XComBackend(BaseXCom):
         run_id: str | None = None,
         map_index: int | None = None,
     ) -> bytes:
-        """What the metadata database will hold; the data itself goes to S3, unless it is small.
+        """Push: upload a value, unless it is small, and return what the metadata database is to hold.
 
         The object's key names the XCom; ids that are not given are ``unknown`` there.
 
@@ -56,147 +40,71 @@ class S3XComBackend(BaseXCom):
         :raises SettingError: if bucket or connection are missing
         :raises StorageError: if S3 does not take it
         """
+        from include.s3_xcom.keys import UNKNOWN, Owner
+        from include.s3_xcom.on_airflow import expanding, own_keys
         from include.s3_xcom.push import push
-        from include.s3_xcom.reference import UNKNOWN, Owner
 
-        expanded = key == XCOM_RETURN_KEY and _has_mapped_dependants()
-        if expanded:
-            _check_mappable(value)
+        is_expanded = key == XCOM_RETURN_KEY and expanding.has_mapped_dependants()
+        if is_expanded:
+            expanding.check_mappable(value)
         ids = (name or UNKNOWN for name in (dag_id, run_id, task_id))
         owner = Owner(*ids, map_index=-1 if map_index is None else map_index, key=key or UNKNOWN)
-        row = push(value, owner, may_pickle=_may_pickle())
-        if expanded:
-            _advise(value, row)
+        row = push(value, owner, in_database=own_keys.is_read_by_airflow(key))
+        if is_expanded:
+            expanding.advise(value, row)
         return row
 
     @staticmethod
     def deserialize_value(result: Any) -> Any:
-        """The value that was pushed.
+        """Pull: turn what the metadata database holds back into the value.
 
         :param result: a row with the column ``value``
         :raises BadReferenceError: if the row is not to be read, or its reference not to be followed
         :raises StorageError: if S3 does not give the object, or gives another one
         :raises FormatError: if the object is not what its reference says
         """
-        from include.s3_xcom import pull
+        from include.s3_xcom.on_airflow import own_keys
+        from include.s3_xcom.pull import pull
 
         if result.value is None:
             return None
-        if pull.is_foreign(result.value, may_pickle=_may_pickle()):
-            # Written by Airflow's own backend, before this one was switched on.
+        row = _parse(result.value)
+        if row is None:
             return BaseXCom.deserialize_value(result)
-        return pull.pull(result.value, may_pickle=_may_pickle())
+        return own_keys.pull_own(row) if own_keys.is_own(row) else pull(row)
 
     def orm_deserialize_value(self) -> Any:
         """What the UI shows: type, shape, size and address of the data, which is not moved."""
-        from include.s3_xcom import pull
         from include.s3_xcom.errors import XComError
+        from include.s3_xcom.pull import describe
 
         try:
             if self.value is None:
                 return None
-            if pull.is_foreign(self.value, may_pickle=_may_pickle()):
-                return BaseXCom.orm_deserialize_value(self)
-            return pull.describe(self.value)
+            row = _parse(self.value)
+            return BaseXCom.orm_deserialize_value(self) if row is None else describe(row)
         except XComError as error:
             return f"unreadable: {error}"
 
 
-lifecycle.watch(BaseXCom)
+def _parse(text: bytes) -> Row | None:
+    """A row of this backend; None if Airflow's own backend wrote it, before this one was switched on.
 
+    :raises BadReferenceError: if it is no JSON, and pickles may not be read
+    """
+    from include.s3_xcom.errors import BadReferenceError
+    from include.s3_xcom.on_airflow.configuration import may_pickle
+    from include.s3_xcom.row import parse_row
 
-class _TooManyToExpandError(UnmappableXComLengthPushed):
-    def __str__(self) -> str:
-        return (
-            f"{super().__str__()}. A task can be expanded over [core] max_map_length elements at most: "
-            "return batches(frame, size) for several rows a task, or raise AIRFLOW__CORE__MAX_MAP_LENGTH. "
-            "Nothing was stored."
+    row = parse_row(text)
+    if row is None and not may_pickle():
+        raise BadReferenceError(
+            "The metadata database holds no JSON for this XCom, and [core] enable_xcom_pickling is off. "
+            "Clear the task that pushed it, so that it runs again."
         )
+    return None if row is None or row.is_foreign else row
 
 
-class _UnmappableTypeError(UnmappableXComTypePushed):
-    def __str__(self) -> str:
-        return (
-            f"{super().__str__()}. Another task is expanded over it: return rows(frame) for one task a row, "
-            "or batches(frame, size) for several rows a task (from include.s3_xcom). Nothing was stored."
-        )
-
-
-def _may_pickle() -> bool:
-    return conf.getboolean("core", "enable_xcom_pickling")
-
-
-def _check_mappable(value: Any) -> None:
-    """Refuse here what Airflow refuses after the push, when the object would be left behind."""
-    if isinstance(value, (str, bytes)):
-        return
-    if type(value).__module__.startswith("pandas"):
-        raise _UnmappableTypeError(value)
-    limit = conf.getint("core", "max_map_length", fallback=1024)
-    if isinstance(value, Sized) and len(value) > limit:
-        raise _TooManyToExpandError(value, limit)
-
-
-def _advise(value: Any, row: bytes) -> None:
-    """Name the wrapper that spares the tasks expanded over a plain list from downloading all of it."""
-    from include.s3_xcom.pull import reference_in
-    from include.s3_xcom.reference import human_size
-
-    reference = reference_in(row)
-    if type(value) in (list, tuple) and reference is not None and reference.size > LARGE_BYTES:
-        log.warning(
-            "Each of the %d tasks expanded over this %s will download all %s of it. Return items(...) of it "
-            "(from include.s3_xcom; rows(frame) for a table): then each downloads its own element only.",
-            *(len(value), type(value).__name__, human_size(reference.size)),
-        )
-
-
-def _has_mapped_dependants() -> bool:
-    """Whether the task that runs here has others expanded over its result."""
-    from airflow.models.mappedoperator import MappedOperator
-    from airflow.operators.python import get_current_context
-
-    try:
-        task = get_current_context()["task"]
-    except (AirflowException, KeyError):
-        return False
-    return not isinstance(task, MappedOperator) and next(task.iter_mapped_dependants(), None) is not None
-
-
-# 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else here.
-if (2, 6) <= tuple(map(int, vars(airflow).get("__version__", "2.5").split(".")[:2])) < (2, 9):
-    # There these two decode with Airflow's own class, whatever the backend is. Tasks pull by others.
-    from airflow.utils.session import NEW_SESSION, provide_session
-
-    @provide_session
-    def _get_one(
-        execution_date: datetime.datetime | None = None,
-        key: str | None = None,
-        task_id: str | None = None,
-        dag_id: str | None = None,
-        include_prior_dates: bool = False,
-        session: Session = NEW_SESSION,
-        *,
-        run_id: str | None = None,
-        map_index: int | None = None,
-    ) -> Any:
-        query = BaseXCom.get_many(
-            **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
-            key=key,
-            task_ids=task_id,
-            dag_ids=dag_id,
-            map_indexes=map_index,
-            include_prior_dates=include_prior_dates,
-            limit=1,
-            session=session,
-        )
-        result = query.with_entities(BaseXCom.value).first()
-        return None if result is None else S3XComBackend.deserialize_value(result)
-
-    @provide_session
-    def _get_value(*, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION) -> Any:
-        ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
-        return _get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
-
-    S3XComBackend.get_one = staticmethod(_get_one)
-    S3XComBackend.get_value = staticmethod(_get_value)
+deletion.watch(BaseXCom)
+if releases.decodes_with_its_own_class():
+    releases.decode_with(S3XComBackend)

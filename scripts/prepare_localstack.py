@@ -7,7 +7,7 @@ import boto3
 
 sys.path.insert(0, os.environ["PROJECT_DIR"])
 
-from include.s3_xcom import bucket
+from include.s3_xcom.s3 import setup
 from include.s3_xcom.settings import Settings
 
 s3 = boto3.client(
@@ -22,4 +22,4 @@ settings = Settings(
     prefix=os.environ["INIT_PREFIX"],
     retention_days=int(os.environ["INIT_RETENTION_DAYS"]),
 )
-bucket.ensure(s3, settings)
+setup.ensure(s3, settings)

@@ -79,7 +79,7 @@ class Worker:
     def __init__(self, upstream: int, seed: int) -> None:
         import boto3
 
-        from include.s3_xcom import store
+        from include.s3_xcom.s3 import store
 
         store.SINGLE_PUT_BYTES = store.PART_BYTES = PART_BYTES
         self.random = random.Random(seed)

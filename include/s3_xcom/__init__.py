@@ -1,4 +1,4 @@
-"""Large XComs through S3: the machinery beneath :class:`include.s3_xcom_backend.S3XComBackend`."""
+"""Large XComs through S3: what tasks import. The backend itself is :mod:`include.s3_xcom_backend`."""
 
 from __future__ import annotations
 

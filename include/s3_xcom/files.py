@@ -6,19 +6,20 @@ import contextlib
 import mimetypes
 import os
 import shutil
-import tempfile
-import weakref
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.codecs.encoded import Encoded
-from include.s3_xcom.errors import DiskError, UnsupportedValueError
+from include.s3_xcom.errors import DiskError, UnsupportedValueError, XComError
+from include.s3_xcom.interruptions import pass_interruption
+from include.s3_xcom.reference import ObjectInfo
 
 if TYPE_CHECKING:
     import pandas
 
     from include.s3_xcom.reference import Reference
-    from include.s3_xcom.settings import Settings
+    from include.s3_xcom.s3.store import Store
 
 CODEC = "file"
 CHUNK_BYTES = 1024 * 1024
@@ -31,7 +32,7 @@ class File:
     a ``File`` that has moved no data yet.
 
     :param path: an existing regular file
-    :param delete: remove the file from this machine once it is in S3
+    :param delete: remove the file from this machine once its XCom is in the metadata database
     :raises FileNotFoundError: if there is none
     """
 
@@ -42,23 +43,35 @@ class File:
             raise FileNotFoundError(f"File({str(path)!r}): there is no such regular file.")
         self.name = self._path.name
         self.size = self._path.stat().st_size
-        self._stored: tuple[Settings, Reference] | None = None
+        self._stored: tuple[Store, Reference] | None = None
 
     @classmethod
-    def stored(cls, settings: Settings, reference: Reference) -> File:
+    def stored(cls, store: Store, reference: Reference) -> File:
         """The file that a reference points to; its name is in the reference."""
         file = cls.__new__(cls)
         file._path = None
         file._delete = False
-        file._stored = settings, reference
-        file.name = safe_name(reference.name or "file")
+        file._stored = store, reference
+        file.name = safe_name(reference.info.name or "file")
         file.size = reference.size
         return file
+
+    def __reduce__(self) -> Any:
+        if self._stored is None:
+            return _local_file, (self._path, self._delete, self.name, self.size)
+        from include.s3_xcom.pull import pull_reference
+
+        return pull_reference, (self._stored[1],)
 
     @property
     def reference(self) -> Reference | None:
         """Where in S3 it is; None if it was not pulled."""
         return self._stored[1] if self._stored is not None else None
+
+    @property
+    def to_delete(self) -> Path | None:
+        """What to remove from this machine once the XCom is written."""
+        return self._path if self._delete else None
 
     def __repr__(self) -> str:
         return f"File({self.name!r}, {self.size:,} bytes)"
@@ -67,26 +80,31 @@ class File:
     def open(self) -> Any:
         """Its bytes as a stream, of which little is in memory at a time.
 
-        :raises StorageError: if S3 does not give them
+        :raises StorageError: if S3 does not give them, also while they are read
         """
         if self._path is not None:
             with self._path.open("rb") as stream:
                 yield stream
             return
-        from include.s3_xcom import reading, transfers
+        from include.s3_xcom.on_airflow import metrics
 
-        settings, reference = self._stored
-        with (
-            transfers.observed("pull", "Read") as transfer,
-            reading.opened(settings, reference) as stream,
-        ):
-            yield stream
-            transfer.subject, transfer.size = reference, reference.size
-
-    def pushed(self) -> None:
-        """Called when it is in S3."""
-        if self._delete:
-            self.path.unlink()
+        store, reference = self._stored
+        transfer = metrics.Transfer(f"{reference.info}, {reference.address}")
+        try:
+            stream = store.open(reference)
+        except XComError:
+            metrics.count_error()
+            raise
+        body = stream.raw
+        try:
+            with stream:
+                yield stream  # an error of the caller's own code is neither renamed nor counted
+        finally:
+            if body.failed:
+                metrics.count_error()
+            else:
+                transfer.size = body.received
+                metrics.record("pull", f"Read {transfer.size:,} bytes of", transfer)
 
     def download(self, to: str | os.PathLike[str]) -> Path:
         """Copy it to a path, or under its own name into a directory. Whole or not at all.
@@ -97,12 +115,13 @@ class File:
         """
         target = Path(to)
         target = target / self.name if target.is_dir() else target
-        partial = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
+        partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}.part")
         try:
-            with self.open() as source, partial.open("wb") as sink:
+            with self.open() as source, partial.open("xb") as sink:
                 shutil.copyfileobj(source, sink, CHUNK_BYTES)
             partial.replace(target)
         except OSError as error:
+            pass_interruption(error)
             if self.reference is None:
                 raise
             raise DiskError(
@@ -120,9 +139,9 @@ class File:
         The copy is removed together with this object, at the latest with the task's process.
         """
         if self._path is None:
-            directory = _private_directory()
-            weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
-            self._path = self.download(directory / self.name)
+            from include.s3_xcom.private_files import new_directory
+
+            self._path = self.download(new_directory(self) / self.name)
         return self._path
 
     def read_csv(self, **options: Any) -> pandas.DataFrame:
@@ -139,6 +158,14 @@ class File:
             return pandas.read_csv(stream, compression=compression, **options)
 
 
+def _local_file(path: Path, delete: bool, name: str, size: int) -> File:
+    """Rebuilds a File that was not pulled. Whether the file is there is seen when it is opened."""
+    file = File.__new__(File)
+    file._path, file._delete, file._stored = path, delete, None
+    file.name, file.size = name, size
+    return file
+
+
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst": "zstd"}
 
 
@@ -152,11 +179,11 @@ def encode(file: File) -> Encoded:
     except OSError as error:
         raise UnsupportedValueError(f"the file {file.name!r} cannot be read ({error.strerror})") from None
     size = os.fstat(stream.fileno()).st_size
-    words = (suffix(file.name), content_type(file.name), "File", [], safe_name(file.name))
-    return Encoded(CODEC, stream, size, *words)
+    info = ObjectInfo(CODEC, "File", name=safe_name(file.name))
+    return Encoded(info, stream, size, suffix(file.name), media_type(file.name))
 
 
-def content_type(name: str) -> str:
+def media_type(name: str) -> str:
     """What a file of a name holds, as far as its name tells."""
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
@@ -172,25 +199,3 @@ def suffix(name: str) -> str:
     """The suffix of a file's key: its own, if that is a plain one."""
     own = Path(name).suffix.lower()
     return own if own[1:].isalnum() and own.isascii() and len(own) <= 10 else ".bin"
-
-
-def _private_directory() -> Path:
-    """A new directory of this process. Those of processes that are gone are removed.
-
-    A task's process ends without clean-up handlers (os._exit), or by a signal.
-    """
-    for left in Path(tempfile.gettempdir()).glob("s3_xcom-*-*"):
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"s3_xcom-{os.getpid()}-"))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        pass
-    return True

@@ -1,119 +1,92 @@
-"""What the metadata database holds to the value that was pushed."""
+"""Pull: turn a database row back into the value."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from include.s3_xcom import codecs, failures, files, mapped, reading, reference, settings, transfers
+from include.s3_xcom import codecs, files, mapped
 from include.s3_xcom.codecs import tagged
-from include.s3_xcom.errors import BadReferenceError, FormatError
+from include.s3_xcom.errors import FormatError
 from include.s3_xcom.files import File
-from include.s3_xcom.reference import RESERVED, Reference
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.on_airflow import metrics
+from include.s3_xcom.on_airflow.configuration import may_pickle
+from include.s3_xcom.reference import Reference, check, file_reference
+from include.s3_xcom.row import Row
+from include.s3_xcom.s3.errors import located
+from include.s3_xcom.s3.store import Store
 
 
-def pull(row: bytes, *, may_pickle: bool) -> Any:
+def pull(row: Row) -> Any:
     """The value that was pushed.
 
-    :param row: what the metadata database holds
-    :param may_pickle: whether a pickle may be read
+    :param row: one that this backend wrote
     :raises BadReferenceError: if the row's reference must not be followed
     :raises StorageError: if S3 does not give the object, or gives another one
     :raises FormatError: if the object is not what its reference says
     """
-    parsed = json.loads(row)
-    if not _is_reference(parsed):
-        return tagged.loads(row)
-    with transfers.observed("pull", "Pulled") as transfer:
-        current = settings.load()
-        pointer = reference.checked(parsed, current)
-        with failures.located(pointer):
-            value = fetch(current, pointer, may_pickle=may_pickle)
-        transfer.subject = pointer
-        transfer.size = 0 if is_lazy(pointer) else pointer.size
+    if not row.is_reference:
+        return tagged.loads(row.text)
+    with metrics.observed("pull", "Pulled") as transfer:
+        reference = row.reference
+        value = pull_reference(reference)
+        transfer.subject = reference
+        transfer.size = 0 if is_lazy(reference) else reference.size
     return value
 
 
-def is_lazy(pointer: Reference) -> bool:
+def pull_reference(reference: Reference) -> Any:
+    """The value that a reference points to. Files and mapped sequences are rebuilt by it when they are unpickled.
+
+    Errors as of :func:`pull`.
+    """
+    store = Store.configured()
+    check(reference, store.settings)
+    with located(reference):
+        return fetch(store, reference)
+
+
+def is_lazy(reference: Reference) -> bool:
     """Whether a pull moves no data yet: of files and mapped sequences."""
-    return pointer.codec == files.CODEC or pointer.codec in mapped.CODECS
+    return reference.info.codec == files.CODEC or reference.info.codec in mapped.CODECS
 
 
-def reference_in(row: bytes) -> Reference | None:
-    """The reference that a row holds, not yet one to follow; None if it holds the value itself.
+def describe(row: Row) -> Any:
+    """What the UI shows of a row: a line for a reference, a small value as it is. Moves no data.
 
-    :raises BadReferenceError: if it is malformed
+    :raises BadReferenceError: if the reference is malformed
     """
-    fields = reference_fields(row)
-    return None if fields is None else reference.read(fields)
+    if row.is_reference:
+        return str(row.reference)
+    # User-defined classes are not loaded just to be looked at.
+    return row.text.decode() if b'"class":' in row.text else tagged.loads(row.text)
 
 
-def reference_fields(row: bytes) -> dict[str, Any] | None:
-    """The reference that a row holds, of any version, as it stands; None if it holds the value itself."""
-    try:
-        parsed = json.loads(row)
-    except (ValueError, RecursionError, TypeError):
-        return None
-    return parsed if _is_reference(parsed) else None
-
-
-def describe(row: bytes) -> Any:
-    """What people are shown of a row: a reference's line, a scalar as it is. Moves no data."""
-    parsed = json.loads(row)
-    if _is_reference(parsed):
-        return str(reference.read(parsed))
-    # People's own classes are not loaded just to be looked at.
-    return row.decode() if b'"class":' in row else tagged.loads(row)
-
-
-def is_foreign(row: bytes, *, may_pickle: bool) -> bool:
-    """Whether a row was written by Airflow's own backend.
-
-    :param may_pickle: whether it may be a pickle
-    :raises BadReferenceError: if it is no JSON and may not be a pickle
-    """
-    try:
-        parsed = json.loads(row)
-    except (ValueError, RecursionError, TypeError):
-        if may_pickle:
-            return True
-        raise BadReferenceError(
-            "The metadata database holds no JSON for this XCom, and [core] enable_xcom_pickling is off. "
-            "Clear the task that pushed it, so that it runs again."
-        ) from None
-    return isinstance(parsed, list) or (isinstance(parsed, dict) and RESERVED not in parsed)
-
-
-def _is_reference(parsed: Any) -> bool:
-    return isinstance(parsed, dict) and parsed.get(RESERVED) == "reference"
-
-
-def fetch(current: Settings, pointer: Reference, *, may_pickle: bool) -> Any:
+def fetch(store: Store, reference: Reference) -> Any:
     """The value of an object; of files and mapped sequences, what will fetch it when it is asked for.
 
-    :param pointer: one that may be followed
+    :param reference: one that may be followed
     :raises StorageError: if S3 does not give the object, or gives another one
     :raises FormatError: if the object is not what the reference says
     """
-    if pointer.codec == files.CODEC:
-        return File.stored(current, pointer)
-    if pointer.codec in mapped.CODECS:
-        return mapped.pulled(current, pointer)
-    body = reading.get(current, pointer)
-    if pointer.compression:
-        body = codecs.decompress(pointer.compression, body, pointer.raw_size or 0)
-    if pointer.codec == codecs.PICKLE:
-        return _unpickled(body, may_pickle)
+    info = reference.info
+    if info.codec == files.CODEC:
+        return File.stored(store, reference)
+    if info.codec in mapped.CODECS:
+        return mapped.pulled(store, reference)
+    body = store.get(reference)
+    if info.compression:
+        body = codecs.decompress(info.compression, body, info.raw_size or 0)
+    if info.codec == codecs.PICKLE:
+        return _unpickled(body)
     return codecs.decode(
-        pointer.codec,
+        info.codec,
         body,
-        lambda fields: File.stored(current, reference.beside(pointer, fields)),
-        next(iter(pointer.shape), None),
+        lambda tag: File.stored(store, file_reference(reference, tag)),
+        next(iter(info.shape), None),
     )
 
 
-def _unpickled(body: bytes, may_pickle: bool) -> Any:
-    if not may_pickle:
+def _unpickled(body: bytes) -> Any:
+    if not may_pickle():
         raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
     return codecs.unpickled(body)

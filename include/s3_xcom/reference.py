@@ -1,94 +1,108 @@
-"""References and keys: what the metadata database holds, and where in the bucket it points.
-
-A key is ``<prefix>/dag_id=<dag>/run_id=<run>/task_id=<task>/map_index=<n>/<key>-<unique><suffix>``,
-which DuckDB and Athena read as partitions. Ids are percent-encoded (RFC 3986), so that none leaves
-its segment.
-"""
+"""What an object is, and the reference to it: one record, as JSON in the metadata database and as S3's user metadata."""
 
 from __future__ import annotations
 
-import hashlib
+import datetime
+import json
 import re
-import uuid
-from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
+from include.s3_xcom import keys
 from include.s3_xcom.errors import BadReferenceError
+from include.s3_xcom.keys import Owner
 from include.s3_xcom.settings import Settings
 
 RESERVED = "__s3_xcom__"
-"""The reserved key: a JSON object that holds it is ours. A user's dict with it is escaped."""
-
-UNKNOWN = "unknown"
-"""Stands in a key for an id that the push was not told."""
+"""The reserved key: a JSON object that holds it is ours. A user's dict that holds it is escaped."""
 
 VERSION = 1
 """Version of the format of references and objects (docs/format.md)."""
 
-# S3 allows keys of 1,024 bytes; three ids, one XCom key and the fixed parts fit with these.
-MAX_ID_BYTES = 240
-MAX_NAME_BYTES = 120
-
-_KEY = re.compile(
-    r"dag_id=(?P<dag_id>[^/]+)/run_id=(?P<run_id>[^/]+)/task_id=(?P<task_id>[^/]+)"
-    r"/map_index=(?P<map_index>-?\d+)/(?P<key>[^/]+)-(?P<unique>[0-9a-f]{32})(?P<suffix>(?:\.[a-z0-9]+)*)"
-)
+# S3 takes 2 KB of user metadata; the ids in it are there to be read by people.
+MAX_METADATA_VALUE = 250
 
 
 @dataclass(frozen=True)
-class Owner:
-    """The XCom an object belongs to, in Airflow's own words."""
+class ObjectInfo:
+    """What an object is.
 
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-    key: str
+    :param codec: name of the codec that wrote it
+    :param type: name of the value's type, for display
+    :param shape: rows and columns, or the length; for display, and the limit of what is decoded
+    :param name: of the file, if it is one
+    :param compression: of the object; None: not compressed
+    :param raw_size: of the object before compression, in bytes
+    :param files: how many files the value holds, which are objects beside this one
+    :param layout: of a mapped sequence, where its elements lie
+    """
 
-    @property
-    def is_unknown(self) -> bool:
-        """Whether the push was not told whose it is."""
-        return UNKNOWN in (self.dag_id, self.run_id, self.task_id, self.key)
+    codec: str
+    type: str
+    shape: list[int] = field(default_factory=list)
+    name: str | None = None
+    compression: str | None = None
+    raw_size: int | None = None
+    files: int = 0
+    layout: dict[str, Any] | None = None
 
     def __str__(self) -> str:
-        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"XCom {self.key!r} of {self.dag_id}.{self.task_id}{mapped}, run {self.run_id!r}"
+        shape = " x ".join(f"{n:,}" for n in self.shape)
+        return self.type + (f" ({shape})" if shape else "")
+
+    def to_metadata(self, owner: Owner) -> dict[str, str]:
+        """The object's user metadata, for whoever finds it in the bucket. Percent-encoded, since S3 takes ASCII."""
+        words = {
+            "s3-xcom-version": VERSION,
+            "codec": self.codec,
+            "type": self.type,
+            "shape": " x ".join(map(str, self.shape)),
+            "dag-id": owner.dag_id,
+            "run-id": owner.run_id,
+            "task-id": owner.task_id,
+            "map-index": owner.map_index,
+            "key": owner.key,
+            "file-name": self.name or "",
+            "compression": self.compression or "",
+            "raw-size": self.raw_size or "",
+        }
+        encoded = {name: quote(str(word), safe=" /:+@,")[:MAX_METADATA_VALUE] for name, word in words.items()}
+        return {name: word for name, word in encoded.items() if word}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> ObjectInfo:
+        """What user metadata says of an object. Anybody may have written it: what makes no sense is left out."""
+        words = {name: unquote(word) for name, word in metadata.items()}
+        numbers = words.get("shape", "").split(" x ")
+        return cls(
+            codec=words.get("codec", "file"),
+            type=words.get("type", "object"),
+            shape=list(map(int, numbers)) if all(map(_is_number, numbers)) else [],
+            name=words.get("file-name"),
+            compression=words.get("compression"),
+            raw_size=int(words["raw-size"]) if _is_number(words.get("raw-size", "")) else None,
+        )
 
 
 @dataclass(frozen=True)
 class Reference:
     """Points to one immutable object.
 
-    :param codec: name of the codec that wrote it
     :param size: length of the object in bytes
     :param etag: the ETag S3 gave it; pins its content
-    :param type: name of the value's type, for people
-    :param shape: rows and columns, or the length; for people
-    :param name: of the file, if it is one
-    :param compression: of the object; None: not compressed
-    :param raw_size: of the object before compression, in bytes
-    :param sha256: of the object, in hexadecimal; tells the pushed content where the ETag is another one,
-        as after a restore
+    :param info: what the object is
+    :param sha256: of the object, in hexadecimal: identifies the content if its ETag changed, as after a restore
     :param pushed: when it was pushed, in ISO 8601
-    :param files: how many files the value holds, which are objects beside this one
-    :param layout: of a mapped sequence, where its elements lie
     """
 
     bucket: str
     key: str
-    codec: str
     size: int
     etag: str
-    type: str
-    shape: list[int] = field(default_factory=list)
-    name: str | None = None
-    compression: str | None = None
-    raw_size: int | None = None
+    info: ObjectInfo
     sha256: str | None = None
     pushed: str | None = None
-    files: int = 0
-    layout: dict[str, Any] | None = None
 
     @property
     def address(self) -> str:
@@ -97,64 +111,86 @@ class Reference:
     @property
     def owner(self) -> Owner:
         """The XCom the object was pushed as, read from its key."""
-        return parse_key(self.key)
+        return keys.parse_key(self.key)
 
     def __str__(self) -> str:
-        shape = " x ".join(f"{n:,}" for n in self.shape)
-        return f"{self.type}{f' ({shape})' if shape else ''}, {human_size(self.size)}, {self.address}"
+        return f"{self.info}, {human_size(self.size)}, {self.address}"
 
-    def to_json(self) -> dict[str, Any]:
-        told = {name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name, ...)}
-        return {RESERVED: "reference", "version": VERSION, **told}
+    def to_json(self) -> bytes:
+        """As the metadata database holds it. Inverse of :func:`parse_reference`."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
+        known = {f.name: getattr(self.info, f.name) for f in fields(self.info)}
+        told = {name: value for name, value in {**own, **known}.items() if value != _DEFAULTS.get(name, ...)}
+        return json.dumps({RESERVED: "reference", "version": VERSION, **told}).encode()
 
 
+_INFO_FIELDS = {f.name for f in fields(ObjectInfo)}
+_OWN_FIELDS = {f.name for f in fields(Reference)} - {"info"}
 _DEFAULTS = {"shape": []} | {
-    name: f.default for name, f in Reference.__dataclass_fields__.items() if f.default is not MISSING
+    f.name: f.default for f in (*fields(ObjectInfo), *fields(Reference)) if f.default is not MISSING
 }
 
 
-def read(fields: dict[str, Any]) -> Reference:
-    """What the metadata database holds as a reference, not yet one to follow.
+def is_reference(parsed: Any) -> bool:
+    """Whether parsed JSON is a reference, of this version or another."""
+    return isinstance(parsed, dict) and parsed.get(RESERVED) == "reference"
+
+
+def parse_reference(parsed: dict[str, Any]) -> Reference:
+    """A reference from parsed JSON. Whether it may be followed is for :func:`check` to say.
 
     :raises BadReferenceError: if it is malformed or of a newer version
     """
-    version = fields.get("version")
+    version = parsed.get("version")
     if isinstance(version, int) and version > VERSION:
         raise BadReferenceError(
             f"This XCom was pushed by a newer version of the backend (format {version}; this one "
             f"reads up to {VERSION}). Update include/ on this machine."
         )
-    names = Reference.__dataclass_fields__.keys() & fields.keys()
     try:
-        reference = Reference(**{name: fields[name] for name in names})
-        texts = (reference.bucket, reference.key, reference.codec, reference.etag, reference.type)
-        words = {type(word) for word in (reference.name, reference.compression, reference.sha256)}
-        numbers = (reference.size, *reference.shape, reference.raw_size or 0, reference.files)
-        valid = (
-            version == VERSION
-            and all(type(text) is str for text in texts)
-            and words | {type(reference.pushed)} <= {str, type(None)}
-            and all(type(number) is int and number >= 0 for number in numbers)
-            and type(reference.layout) in (dict, type(None))
-        )
-    except (KeyError, TypeError):
+        info = ObjectInfo(**{name: parsed[name] for name in _INFO_FIELDS & parsed.keys()})
+        own = {name: parsed[name] for name in _OWN_FIELDS & parsed.keys()}
+        reference = Reference(info=info, **own)
+        valid = version == VERSION and _is_valid(reference)
+    except (KeyError, TypeError, AttributeError):
         valid = False
     if not valid:
-        raise BadReferenceError(
-            "What the metadata database holds for this XCom is no reference of this backend. "
-            "Was the row edited by hand? Clear the task that pushed it, so that it runs again."
-        )
+        raise malformed()
     return reference
 
 
-def checked(fields: dict[str, Any], settings: Settings) -> Reference:
-    """What the metadata database holds as a reference that may be followed.
+def malformed() -> BadReferenceError:
+    """The error for a reference that no push writes."""
+    return BadReferenceError(
+        "What the metadata database holds for this XCom is no reference of this backend. "
+        "Was the row edited by hand? Clear the task that pushed it, so that it runs again."
+    )
 
-    :raises BadReferenceError: also if it leads out of the configured bucket and prefix
-    """
-    reference = read(fields)
-    check(reference, settings)
-    return reference
+
+def _is_valid(reference: Reference) -> bool:
+    info = reference.info
+    texts = (reference.bucket, reference.key, reference.etag, info.codec, info.type)
+    optional = (info.name, info.compression, reference.sha256, reference.pushed)
+    numbers = (reference.size, *info.shape, info.raw_size or 0, info.files)
+    return (
+        all(type(text) is str for text in texts)
+        and all(type(text) in (str, type(None)) for text in optional)
+        and all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+        and type(info.shape) is list
+        and type(info.layout) in (dict, type(None))
+        and (reference.pushed is None or _is_moment(reference.pushed))
+    )
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def check(reference: Reference, settings: Settings) -> None:
@@ -162,116 +198,49 @@ def check(reference: Reference, settings: Settings) -> None:
 
     :raises BadReferenceError: if it leads out of the configured bucket and prefix
     """
-    if reference.bucket != settings.bucket or not is_key(reference.key, settings):
-        head = head_of(settings)
+    if reference.bucket != settings.bucket or not keys.is_key(reference.key, settings):
         raise BadReferenceError(
-            f"The reference {reference.address} leads out of s3://{settings.bucket}/{head} and is not "
-            "followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
+            f"The reference {reference.address} leads out of s3://{settings.bucket}/{keys.root(settings)} and is "
+            "not followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
         )
 
 
-def is_key(key: str, settings: Settings) -> bool:
-    """Whether a push with these settings makes such keys."""
-    head = head_of(settings)
-    return key.startswith(head) and _KEY.fullmatch(key.removeprefix(head)) is not None
+def file_tag(stem: str, reference: Reference) -> dict[str, Any]:
+    """What a value says of a file within it. Inverse of :func:`file_reference`.
+
+    :param stem: of the value's own object
+    """
+    return {
+        "suffix": reference.key.removeprefix(stem),
+        "etag": reference.etag,
+        "size": reference.size,
+        "name": reference.info.name,
+        "sha256": reference.sha256,
+    }
 
 
-def head_of(settings: Settings) -> str:
-    """What all keys start with."""
-    return f"{settings.prefix}/" if settings.prefix else ""
-
-
-def beside(main: Reference, fields: Any) -> Reference:
+def file_reference(value: Reference, tag: Any) -> Reference:
     """The reference to a file within a value, stored beside the value's own object.
 
-    :param fields: what the object says of the file: ``suffix``, ``etag``, ``size`` and ``name``
+    :param value: the reference to the value's own object
+    :param tag: what :func:`file_tag` made
     :raises BadReferenceError: if it would lead elsewhere
     """
     try:
-        suffix, etag, size, name, sha256 = (
-            fields[key] for key in ("suffix", "etag", "size", "name", "sha256")
-        )
+        suffix, etag, size, name, sha256 = (tag[key] for key in ("suffix", "etag", "size", "name", "sha256"))
         valid = re.fullmatch(r"\.\d+\.[a-z0-9]{1,10}", suffix) and type(size) is int and size >= 0
         valid = valid and all(type(text) is str for text in (etag, name, sha256))
     except (KeyError, TypeError):
         valid = False
     if not valid:
-        raise BadReferenceError(f"{main.address} ({main.owner}) holds a file that no push writes.")
-    key = stem_of(main.key) + suffix
-    return Reference(
-        main.bucket, key, "file", size, etag, "File", [], name, sha256=sha256, pushed=main.pushed
-    )
-
-
-def make_stem(settings: Settings, owner: Owner) -> str:
-    """A new, unique key for an XCom, to which the object's suffix is still to be added."""
-    parts = (
-        f"task_id={encode_segment(owner.task_id)}",
-        f"map_index={owner.map_index}",
-        f"{encode_segment(owner.key, MAX_NAME_BYTES)}-{uuid.uuid4().hex}",
-    )
-    return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
-
-
-def is_any_key(key: str) -> bool:
-    """Whether it ends as the keys of all deployments do."""
-    return _KEY.search(key) is not None
-
-
-def suffix_of(key: str) -> str:
-    return _KEY.search(key)["suffix"]
-
-
-def stem_of(key: str) -> str:
-    """The key without its suffix: what all objects of one push have in common."""
-    return key.removesuffix(suffix_of(key))
-
-
-def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:
-    """What the keys of all objects of a DAG run start with."""
-    head = head_of(settings)
-    return f"{head}dag_id={encode_segment(dag_id)}/run_id={encode_segment(run_id)}/"
-
-
-def parse_key(key: str) -> Owner:
-    """The XCom that a key was made for.
-
-    Ids too long for a key were shortened in it, and stay so.
-
-    :raises BadReferenceError: if the key is not one of ours
-    """
-    match = _KEY.search(key)
-    if match is None:
-        raise BadReferenceError(f"{key!r} is no key of an XCom.")
-    ids = {name: unquote(match[name]) for name in ("dag_id", "run_id", "task_id", "key")}
-    return Owner(map_index=int(match["map_index"]), **ids)
-
-
-def encode_segment(text: str, limit: int = MAX_ID_BYTES) -> str:
-    """Percent-encode an id, so that it stays within one segment of a key.
-
-    Reversible with :func:`urllib.parse.unquote`, unless it is longer than the limit: then its end
-    is replaced by a hash of the whole.
-
-    :param limit: in bytes
-    """
-    dots_only = not text.strip(".")  # "." and ".." would be steps in a path
-    encoded = "".join(
-        c
-        if c.isalnum() or c in "-_" or (c == "." and not dots_only)
-        else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
-        for c in text
-    )
-    raw = encoded.encode()
-    if len(raw) <= limit:
-        return encoded
-    digest = "~" + hashlib.sha256(raw).hexdigest()[:16]
-    head = raw[: limit - len(digest)].decode(errors="ignore")
-    return re.sub(r"%.?$", "", head) + digest
+        raise BadReferenceError(f"{value.address} ({value.owner}) holds a file that no push writes.")
+    key = keys.stem_of(value.key) + suffix
+    info = ObjectInfo("file", "File", name=name)
+    return Reference(value.bucket, key, size, etag, info, sha256, value.pushed)
 
 
 def human_size(size: float) -> str:
-    """A size in bytes as people read it: ``1.5 KiB``."""
+    """A size in bytes, for display: ``1.5 KiB``."""
     if size < 1024:
         return f"{size:.0f} bytes"
     for unit in ("KiB", "MiB", "GiB"):

@@ -36,19 +36,19 @@ def put_all() -> None:
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
 
-    from include.s3_xcom import reference, settings, store
-    from include.s3_xcom.reference import Owner, Reference
+    from include.s3_xcom.keys import Owner, make_stem
+    from include.s3_xcom.reference import ObjectInfo, Reference
+    from include.s3_xcom.s3.store import Store
 
-    current = settings.load()
-    s3 = store.client(current)
+    store = Store.configured()
 
     def put(run_id: str, map_index: int) -> bytes:
         key = (
-            reference.make_stem(current, Owner("sweep", run_id, "task", map_index, "return_value")) + ".json"
+            make_stem(store.settings, Owner("sweep", run_id, "task", map_index, "return_value")) + ".json"
         )
-        etag = s3.put_object(Bucket=current.bucket, Key=key, Body=b"[]")["ETag"]
-        pointer = Reference(current.bucket, key, "json", 2, etag, "list", [0], sha256="0" * 64)
-        return json.dumps(pointer.to_json()).encode()
+        etag = store.client.put_object(Bucket=store.settings.bucket, Key=key, Body=b"[]")["ETag"]
+        reference = Reference(store.settings.bucket, key, 2, etag, ObjectInfo("json", "list", [0]), "0" * 64)
+        return reference.to_json()
 
     start = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
     with ThreadPoolExecutor(8) as threads:
@@ -88,8 +88,9 @@ def main() -> None:
     import time
 
     logging.disable(logging.WARNING)
-    from include.s3_xcom import inventory, settings, store
-    from include.s3_xcom.sweep import sweep
+    from include.s3_xcom.admin.sweep import sweep
+    from include.s3_xcom.on_airflow import xcom_table
+    from include.s3_xcom.s3.store import Store
     from tests.benchmarks.measure import resident
 
     put_all()
@@ -108,13 +109,13 @@ def main() -> None:
 
         setattr(module, name, call)
 
-    s3 = store.client(settings.load())
+    s3 = Store.configured().client
     timed(s3, "_make_api_call", "in S3")
-    timed(inventory, "_execute", "in queries")
+    timed(xcom_table, "_execute", "in queries")
     before, start = resident("VmRSS"), time.perf_counter()
     with open("/proc/self/clear_refs", "w") as stream:
         stream.write("5")
-    counts = sweep(settings.load(), grace=0, delete=True)
+    counts = sweep(Store.configured(), grace=0, delete=True)
     took = time.perf_counter() - start
     memory = resident("VmHWM") - before
     print(json.dumps({**dataclasses.asdict(counts), **spent, "seconds": took, "memory": memory}))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from include.s3_xcom import File, store
+from include.s3_xcom import File
 from include.s3_xcom.errors import (
     BadReferenceError,
     IntegrityError,
@@ -23,6 +23,7 @@ from include.s3_xcom.errors import (
 FRAME = pd.DataFrame(
     {"n": [1, None], "place": ["Hualian", None]}, index=pd.Index(["a", "b"], name="id")
 ).astype({"n": "Int64", "place": "category"})
+from include.s3_xcom.s3 import store
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", Decimal("1.10")], ids=repr)

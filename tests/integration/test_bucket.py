@@ -72,7 +72,8 @@ def test_init_encrypts_with_the_key_that_is_set(s3, new_bucket, monkeypatch, cap
 
 @pytest.mark.parametrize("size", [2**30, 5 * 2**20], ids=["in one piece", "in parts"])
 def test_each_object_is_encrypted_as_set(task, s3, monkeypatch, tmp_path, size):
-    from include.s3_xcom import File, store
+    from include.s3_xcom import File
+    from include.s3_xcom.s3 import store
 
     monkeypatch.setattr(store, "SINGLE_PUT_BYTES", size)
     monkeypatch.setattr(store, "SINGLE_COPY_BYTES", size)

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from include.s3_xcom import batches, items, rows, store
+from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, UnsupportedValueError
+from include.s3_xcom.s3 import store
+from include.s3_xcom.s3.store import Store
 from tests.same import assert_same
 from tests.unit.test_mapped import FRAME
 
@@ -23,14 +25,12 @@ LARGE = pd.concat([FRAME] * 1000)
 @pytest.fixture
 def moved(stack, monkeypatch) -> list[tuple[str, int]]:
     """The requests to S3, with the bytes that came back."""
-    from include.s3_xcom import settings
-
     seen: list[tuple[str, int]] = []
 
     def note(http_response, parsed, model, **_):
         seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
 
-    events = store.client(settings.load()).meta.events
+    events = Store.configured().client.meta.events
     events.register("after-call.s3", note, unique_id="moved")
     yield seen
     events.unregister("after-call.s3", unique_id="moved")

@@ -206,14 +206,14 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
     from airflow.models import DagRun, XCom
     from airflow.utils.session import create_session
 
-    from include.s3_xcom import settings, store
-    from include.s3_xcom.sweep import sweep
+    from include.s3_xcom.admin.sweep import sweep
+    from include.s3_xcom.s3.store import Store
 
     with create_session() as session:
         # The tests' Postgres commits without waiting for its log; this one takes along those before it.
         session.execute("SET LOCAL synchronous_commit = on")
         session.query(DagRun).filter_by(run_id=task.ids["run_id"]).update({"external_trigger": False})
-    put = store.put
+    put = Store.put
 
     def put_and_kill(*arguments, **options):
         stored = put(*arguments, **options)
@@ -221,7 +221,7 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
         return stored
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "put", put_and_kill)
+        patch.setattr(Store, "put", put_and_kill)
         try:
             with pytest.raises(OperationalError):
                 task.push(FRAME)
@@ -229,7 +229,7 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
             stack.postgres.serve()
     assert XCom.get_one(key="return_value", **task.ids) is None
     assert len(list(s3.objects.filter(Prefix=prefix))) == 1
-    assert sweep(settings.load(), grace=0, delete=True, force=True).deleted == 1
+    assert sweep(Store.configured(), grace=0, delete=True, force=True).deleted == 1
     assert list(s3.objects.filter(Prefix=prefix)) == []
 
     task.push(FRAME)

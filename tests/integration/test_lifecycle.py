@@ -37,17 +37,19 @@ def session(stack):
 @pytest.fixture
 def requests(stack):
     """Operations that S3 was asked for."""
-    from include.s3_xcom import settings, store
+    from include.s3_xcom.s3.store import Store
 
     seen: list[str] = []
 
     def note(model, **_):
         seen.append(model.name)
 
-    events = store.client(settings.load()).meta.events
-    events.register("before-call.s3", note, unique_id="requests")
+    clients = [Store.configured().client, Store.configured(hasty=True).client]
+    for client in clients:
+        client.meta.events.register("before-call.s3", note, unique_id="requests")
     yield seen
-    events.unregister("before-call.s3", unique_id="requests")
+    for client in clients:
+        client.meta.events.unregister("before-call.s3", unique_id="requests")
 
 
 def query(session, task):
@@ -198,7 +200,7 @@ def test_the_first_push_of_a_process_leaves_the_callers_transaction_alone(task, 
     from airflow.models import XCom
     from airflow.settings import Session
 
-    from include.s3_xcom import client
+    from include.s3_xcom.s3 import client
 
     other = new_task()
     other.push([1])
@@ -276,8 +278,8 @@ def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, 
     from airflow.utils import timezone
     from airflow.utils.db_cleanup import run_cleanup
 
-    from include.s3_xcom import settings
-    from include.s3_xcom.sweep import sweep
+    from include.s3_xcom.admin.sweep import sweep
+    from include.s3_xcom.s3.store import Store
 
     run, cleaned, kept = new_task(), new_task(), new_task()
     run.push([1])
@@ -288,7 +290,7 @@ def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, 
     run_cleanup(clean_before_timestamp=before, table_names=["xcom"], confirm=False, skip_archive=True)
     kept.push([1])
     assert len(objects(run)) == len(objects(cleaned)) == 1
-    sweep(settings.load(), grace=0, delete=True)
+    sweep(Store.configured(), grace=0, delete=True)
     assert objects(run) == objects(cleaned) == []
     assert kept.pull() == [1]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from include.s3_xcom import File, batches, items, rows, settings, store
+from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
-from include.s3_xcom.client import client
+from include.s3_xcom.s3 import store
+from include.s3_xcom.s3.store import Store
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/aws.md"
 FRAME = pd.DataFrame({"n": range(10)})
@@ -53,7 +54,7 @@ def granted(heading: str) -> set[str]:
 def operations(stack) -> Iterator[set[str]]:
     """Those of S3 that are asked for."""
     asked: set[str] = set()
-    events = client(settings.load()).meta.events
+    events = Store.configured().client.meta.events
 
     def note(model, **_) -> None:
         asked.add(model.name)
@@ -93,7 +94,7 @@ def use_everything(new_task, directory: Path, monkeypatch) -> None:
     ids = ["--dag", task.ids["dag_id"], "--run", task.ids["run_id"]]
     assert main(["ls", *ids]) == 0
     assert main(["show", *ids, "--task", task.ids["task_id"]]) == 0
-    address = f"s3://{settings.load().bucket}/{task.object_key()}"
+    address = f"s3://{Store.configured().settings.bucket}/{task.object_key()}"
     task.set_row(b"null")
     assert main(["show", address]) == 0  # of which the database knows nothing
     with create_session() as session:

@@ -9,8 +9,9 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from embedded.postgres import BINARIES
-from include.s3_xcom import File, batches, items, reading, rows
+from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import IntegrityError
+from include.s3_xcom.s3 import store
 from tests.unit.test_mapped import FRAME
 
 
@@ -76,7 +77,7 @@ def test_after_a_restore_every_xcom_reads(new_task, prefix, stack, s3, backup, t
 
 def test_a_restored_object_with_other_content_is_refused(task, s3, monkeypatch):
 
-    monkeypatch.setattr(reading, "_restored", {})
+    monkeypatch.setattr(store, "_restored", {})
     task.push(items([1, 2]))
     stored = s3.Object(task.object_key())
     body = stored.get()["Body"].read()

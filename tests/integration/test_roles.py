@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from embedded.localstack import LocalStack
-from include.s3_xcom import settings
-from include.s3_xcom.client import client
+from include.s3_xcom.s3.store import Store
 
 ROLE = "arn:aws:iam::000000000000:role/xcom"
 
@@ -70,7 +69,7 @@ def signed(task) -> Callable[[], set[str]]:
 
     def use() -> set[str]:
         keys: set[str] = set()
-        events = client(settings.load()).meta.events
+        events = Store.configured().client.meta.events
 
         def note(request: Any, **_: Any) -> None:
             header = request.headers["Authorization"]
@@ -157,7 +156,7 @@ def who_is_it() -> str:
     """What AWS calls the client, without the name of its session."""
     import boto3
 
-    s3 = client(settings.load())
+    s3 = Store.configured().client
     credentials = s3._request_signer._credentials.get_frozen_credentials()
     sts = boto3.client(
         "sts",

@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from typing import Any
 
-from include.s3_xcom.reference import stem_of
+from include.s3_xcom.keys import stem_of
 
 OPERATIONS = int(os.environ.get("STRESS_OPERATIONS", "240"))
 WORKERS = 3
@@ -28,8 +28,8 @@ def test_objects_and_xcoms_agree_after_everything_at_once(stack, prefix, s3):
     from airflow.models import XCom
     from airflow.utils.session import create_session
 
-    from include.s3_xcom import settings
-    from include.s3_xcom.sweep import sweep
+    from include.s3_xcom.admin.sweep import sweep
+    from include.s3_xcom.s3.store import Store
 
     for run in range(RUNS):
         make_run(f"stress-{run}")
@@ -43,7 +43,7 @@ def test_objects_and_xcoms_agree_after_everything_at_once(stack, prefix, s3):
     ]
     swept = 0
     while any(worker.poll() is None for worker in workers):
-        swept += sweep(settings.load(), grace=GRACE_SECONDS, delete=True, force=True).deleted
+        swept += sweep(Store.configured(), grace=GRACE_SECONDS, delete=True, force=True).deleted
         time.sleep(0.2)
     done: Counter = Counter()
     for worker in workers:
@@ -59,7 +59,7 @@ def test_objects_and_xcoms_agree_after_everything_at_once(stack, prefix, s3):
     for row in rows:
         number, payload = XCom.deserialize_value(row)
         assert payload == "x" * (number % 50)
-    swept += sweep(settings.load(), grace=0, delete=True, force=True).deleted
+    swept += sweep(Store.configured(), grace=0, delete=True, force=True).deleted
     assert swept > 0
     referenced = {stem_of(json.loads(row.value)["key"]) for row in rows}
     assert {stem_of(item.key) for item in s3.objects.filter(Prefix=f"{prefix}/")} == referenced

@@ -7,9 +7,12 @@ import json
 
 import pytest
 
-from include.s3_xcom import File, inventory, rows, settings, store
+from include.s3_xcom import File, rows
+from include.s3_xcom.admin.sweep import sweep
 from include.s3_xcom.errors import SettingError
-from include.s3_xcom.sweep import sweep
+from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.s3 import store
+from include.s3_xcom.s3.store import Store
 from tests.unit.test_mapped import FRAME
 
 
@@ -41,7 +44,7 @@ def test_orphans_are_deleted_and_what_is_referred_to_stays(new_task, prefix, orp
         task.push(value)
     before = keys(s3, prefix)
     orphans = {orphan(), orphan()}
-    counts = sweep(settings.load(), grace=0, delete=True)
+    counts = sweep(Store.configured(), grace=0, delete=True)
     assert keys(s3, prefix) == before
     assert dataclasses.asdict(counts) == {
         "objects": 7,
@@ -60,7 +63,7 @@ def test_a_dry_run_deletes_nothing(new_task, prefix, orphan, s3):
     new_task().push([1])
     orphan()
     found = []
-    counts = sweep(settings.load(), grace=0, found=lambda counts, orphans: found.extend(orphans))
+    counts = sweep(Store.configured(), grace=0, found=lambda counts, orphans: found.extend(orphans))
     assert (counts.orphans, counts.deleted, len(found)) == (1, 0, 1)
     assert len(keys(s3, prefix)) == 2
 
@@ -68,7 +71,7 @@ def test_a_dry_run_deletes_nothing(new_task, prefix, orphan, s3):
 def test_the_young_are_left_alone(new_task, prefix, orphan, s3):
     new_task().push([1])
     orphan()
-    counts = sweep(settings.load(), grace=3600, delete=True)
+    counts = sweep(Store.configured(), grace=3600, delete=True)
     assert (counts.young, counts.orphans) == (2, 0)
     assert len(keys(s3, prefix)) == 2
 
@@ -81,15 +84,15 @@ def test_a_push_committed_after_the_listing_is_seen(task, prefix, monkeypatch, s
     row = task.row()
     with create_session() as session:
         session.execute("UPDATE xcom SET value = '1' WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
-    listed = store.listed
+    listed = Store.list
 
     def list_then_commit(*arguments):
         for page in listed(*arguments):
             task.set_row(row)
             yield page
 
-    monkeypatch.setattr(store, "listed", list_then_commit)
-    assert sweep(settings.load(), grace=0, delete=True, force=True).orphans == 0
+    monkeypatch.setattr(Store, "list", list_then_commit)
+    assert sweep(Store.configured(), grace=0, delete=True, force=True).orphans == 0
     assert task.pull() == [1]
 
 
@@ -103,7 +106,7 @@ def test_deployments_below_other_prefixes_are_left_alone(new_task, prefix, orpha
     s3.put_object(Key=theirs, Body=b"")
     monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", prefix)
     new_task().push([1])
-    sweep(settings.load(), grace=0, delete=True)
+    sweep(Store.configured(), grace=0, delete=True)
     left = {item.key for item in s3.objects.filter(Prefix=prefix)}
     assert others | {theirs} <= left
     assert len(left) == len(others) + 2
@@ -126,7 +129,7 @@ def test_mapped_tasks_and_long_or_odd_ids_are_found(new_task, prefix, orphan):
         XCom.set(key="k" * 300, value=[map_index], map_index=map_index, **task.ids)
     task.push([1])
     orphan()
-    counts = sweep(settings.load(), grace=0, delete=True)
+    counts = sweep(Store.configured(), grace=0, delete=True)
     assert (counts.objects, counts.orphans) == (5, 1)
 
 
@@ -135,7 +138,7 @@ def test_an_xcom_of_a_newer_version_keeps_its_object(new_task, prefix, s3):
     newer = new_task()
     newer.push([2])
     newer.set_row(json.dumps({**json.loads(newer.row()), "version": 99}).encode())
-    assert sweep(settings.load(), grace=0, delete=True).orphans == 0
+    assert sweep(Store.configured(), grace=0, delete=True).orphans == 0
 
 
 def test_an_object_whose_push_was_not_told_its_ids_stays(new_task, prefix, s3):
@@ -143,15 +146,15 @@ def test_an_object_whose_push_was_not_told_its_ids_stays(new_task, prefix, s3):
 
     new_task().push([1])
     XCom.serialize_value([1])
-    assert sweep(settings.load(), grace=0, delete=True).orphans == 0
+    assert sweep(Store.configured(), grace=0, delete=True).orphans == 0
 
 
 def test_with_another_database_nothing_is_deleted(prefix, orphan, s3):
     orphan()
     with pytest.raises(SettingError, match="Is it the right database"):
-        sweep(settings.load(), grace=0, delete=True)
+        sweep(Store.configured(), grace=0, delete=True)
     assert len(keys(s3, prefix)) == 1
-    assert sweep(settings.load(), grace=0, delete=True, force=True).deleted == 1
+    assert sweep(Store.configured(), grace=0, delete=True, force=True).deleted == 1
 
 
 def test_interrupted_it_can_be_started_again(new_task, prefix, orphan, s3, monkeypatch):
@@ -165,9 +168,9 @@ def test_interrupted_it_can_be_started_again(new_task, prefix, orphan, s3, monke
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(settings.load(), grace=0, delete=True, found=interrupt)
+        sweep(Store.configured(), grace=0, delete=True, found=interrupt)
     assert len(keys(s3, prefix)) == 3
-    assert sweep(settings.load(), grace=0, delete=True).deleted == 2
+    assert sweep(Store.configured(), grace=0, delete=True).deleted == 2
 
 
 def test_a_database_that_does_not_answer_is_no_reason_to_delete(prefix, orphan, monkeypatch, s3):
@@ -176,7 +179,7 @@ def test_a_database_that_does_not_answer_is_no_reason_to_delete(prefix, orphan, 
     def fail(*_):
         raise SettingError("The metadata database does not answer.")
 
-    monkeypatch.setattr(inventory, "_execute", fail)
+    monkeypatch.setattr(xcom_table, "_execute", fail)
     with pytest.raises(SettingError):
-        sweep(settings.load(), grace=0, delete=True, force=True)
+        sweep(Store.configured(), grace=0, delete=True, force=True)
     assert len(keys(s3, prefix)) == 1

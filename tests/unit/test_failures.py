@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from include.s3_xcom import failures
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, SettingError, StorageError
-from include.s3_xcom.reference import Owner
+from include.s3_xcom.keys import Owner
+from include.s3_xcom.s3.errors import translated
 from include.s3_xcom.settings import Settings
 
 OWNER = Owner("dag", "run", "task", 3, "return_value")
@@ -34,7 +34,7 @@ def answer(code: str) -> ClientError:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_each_failure_names_the_xcom_the_address_and_what_to_do(error, kind, advice):
-    with pytest.raises(kind) as raised, failures.explained(Settings("b"), "push", "s3://b/k", OWNER):
+    with pytest.raises(kind) as raised, translated(Settings("b"), "push", "s3://b/k", OWNER):
         raise error
     message = str(raised.value)
     assert message.startswith("Cannot push XCom 'return_value' of dag.task[3], run 'run', s3://b/k: ")
@@ -43,5 +43,5 @@ def test_each_failure_names_the_xcom_the_address_and_what_to_do(error, kind, adv
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(KeyError), failures.explained(Settings("b"), "push", "s3://b/k", OWNER):
+    with pytest.raises(KeyError), translated(Settings("b"), "push", "s3://b/k", OWNER):
         raise KeyError("x")

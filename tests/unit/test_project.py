@@ -29,7 +29,7 @@ before = set(sys.modules)
 import include.s3_xcom_backend
 print(*sorted(set(sys.modules) - before))
 """
-    own = ["include", "include.s3_xcom", "include.s3_xcom.errors", "include.s3_xcom.lifecycle"]
+    own = ["include", "include.s3_xcom", *(f"include.s3_xcom.on_airflow{x}" for x in ("", ".deletion", ".releases"))]
     assert run_python(code).split() == [*own, "include.s3_xcom_backend"]
 
 

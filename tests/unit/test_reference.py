@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from include.s3_xcom import reference
 from include.s3_xcom.errors import BadReferenceError
-from include.s3_xcom.reference import Owner, Reference
+from include.s3_xcom.keys import Owner, make_stem, parse_key
+from include.s3_xcom.reference import ObjectInfo, Reference, check, parse_reference
 from include.s3_xcom.settings import Settings
 
 SETTINGS = Settings(bucket="data", prefix="team/xcom")
@@ -18,17 +20,23 @@ HEAD = (
 
 def fields(**changes) -> dict:
     key = HEAD + "return_value-" + "0" * 32 + ".json"
-    pointer = Reference("data", key, "json", 10, '"etag"', "list", [3])
-    return {**pointer.to_json(), **changes}
+    reference = Reference("data", key, 10, '"etag"', ObjectInfo("json", "list", [3]))
+    return {**json.loads(reference.to_json()), **changes}
+
+
+def checked(parsed: dict) -> Reference:
+    reference = parse_reference(parsed)
+    check(reference, SETTINGS)
+    return reference
 
 
 def test_a_key_shows_the_xcom_and_is_new_each_time():
-    keys = {reference.make_stem(SETTINGS, OWNER) + ".json" for _ in range(3)}
+    keys = {make_stem(SETTINGS, OWNER) + ".json" for _ in range(3)}
     assert len(keys) == 3
     for key in keys:
         assert key.startswith(HEAD + "return_value-")
         assert key.endswith(".json")
-        assert reference.parse_key(key) == OWNER
+        assert parse_key(key) == OWNER
 
 
 @pytest.mark.parametrize(
@@ -37,22 +45,22 @@ def test_a_key_shows_the_xcom_and_is_new_each_time():
 )
 def test_ids_stay_in_their_segment_and_come_back(text):
     owner = Owner(text, text, text, 3, text)
-    key = reference.make_stem(SETTINGS, owner) + ".parquet"
+    key = make_stem(SETTINGS, owner) + ".parquet"
     assert key.count("/") == 6
     assert "/../" not in key
-    assert reference.parse_key(key) == owner
-    assert reference.checked(fields(key=key), SETTINGS).owner == owner
+    assert parse_key(key) == owner
+    assert checked(fields(key=key)).owner == owner
 
 
 def test_the_longest_ids_fit_into_a_key_and_stay_apart():
     owners = [Owner("日" * 249 + end, "%" * 250, "x" * 250, 1023, "k" * 512) for end in "ab"]
-    keys = [reference.make_stem(Settings("b", "p" * 60), owner) + ".parquet" for owner in owners]
+    keys = [make_stem(Settings("b", "p" * 60), owner) + ".parquet" for owner in owners]
     assert all(len(key.encode()) <= 1024 for key in keys)
-    assert reference.parse_key(keys[0]).dag_id != reference.parse_key(keys[1]).dag_id
+    assert parse_key(keys[0]).dag_id != parse_key(keys[1]).dag_id
 
 
 def test_a_reference_says_for_people_what_and_where():
-    line = str(reference.read(fields(type="pandas.DataFrame", shape=[1000, 6], size=2048)))
+    line = str(parse_reference(fields(type="pandas.DataFrame", shape=[1000, 6], size=2048)))
     assert line.startswith("pandas.DataFrame (1,000 x 6), 2.0 KiB, s3://data/team/xcom/dag_id=TestDag/")
 
 
@@ -71,7 +79,7 @@ def test_a_reference_says_for_people_what_and_where():
 )
 def test_a_reference_is_not_followed_out_of_bucket_and_prefix(changes):
     with pytest.raises(BadReferenceError, match="leads out"):
-        reference.checked(fields(**changes), SETTINGS)
+        checked(fields(**changes))
 
 
 @pytest.mark.parametrize(
@@ -89,9 +97,9 @@ def test_a_reference_is_not_followed_out_of_bucket_and_prefix(changes):
 )
 def test_a_malformed_reference_is_refused(changes):
     with pytest.raises(BadReferenceError):
-        reference.read(fields(**changes))
+        parse_reference(fields(**changes))
 
 
 def test_a_newer_reference_asks_for_an_update():
     with pytest.raises(BadReferenceError, match="Update include/"):
-        reference.read(fields(version=2))
+        parse_reference(fields(version=2))

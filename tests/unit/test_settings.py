@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from include.s3_xcom import settings
 from include.s3_xcom.errors import SettingError
+from include.s3_xcom.on_airflow.configuration import load_settings
 from include.s3_xcom.settings import Settings
 
 
 def test_without_settings_the_defaults_hold(monkeypatch):
     monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", "b")
-    assert settings.load() == Settings("b")
+    assert load_settings() == Settings("b")
 
 
 def test_each_setting_is_read(monkeypatch):
@@ -19,7 +19,7 @@ def test_each_setting_is_read(monkeypatch):
     given = {**vars(expected), "prefix": "/p/q/", "compression": " ZSTD", "sse": "AWS:KMS"}
     for name, value in given.items():
         monkeypatch.setenv(f"AIRFLOW__S3_XCOM__{name.upper()}", str(value))
-    assert settings.load() == expected
+    assert load_settings() == expected
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_what_makes_no_sense_is_refused_with_what_would(monkeypatch, name, value
     monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", "b")
     monkeypatch.setenv(f"AIRFLOW__S3_XCOM__{name.upper()}", value)
     with pytest.raises(SettingError, match=advice):
-        settings.load()
+        load_settings()

@@ -16,6 +16,8 @@ from include.s3_xcom.codecs.compression import decompress
 from include.s3_xcom.codecs.encoded import Encoded
 from include.s3_xcom.codecs.tags import tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
+from include.s3_xcom.interruptions import pass_interruption
+from include.s3_xcom.reference import ObjectInfo
 
 SMALL_BYTES = 1024
 """The longest scalar, as JSON, that stays in the metadata database."""
@@ -39,10 +41,12 @@ __all__ = [
     "decode",
     "decompress",
     "encode",
+    "encode_inline",
     "encode_small",
     "inline",
     "pickled",
     "unpickled",
+    "unwrap",
 ]
 
 
@@ -62,13 +66,30 @@ def inline(encoded: Encoded) -> bytes | None:
 
     :return: None if it is in a binary format, or holds files, which are found by the object's key
     """
-    if encoded.files:
+    if encoded.info.files:
         return None
-    if encoded.codec in ("json", "tagged"):
+    codec = encoded.info.codec
+    if codec in ("json", "tagged"):
         return b'{"__s3_xcom__":"value","value":%b}' % bytes(encoded.body)
-    if encoded.codec == "text":
+    if codec == "text":
         return json.dumps(bytes(encoded.body).decode()).encode()
-    return tagged.dumps(bytes(encoded.body)) if encoded.codec == "bytes" else None
+    return tagged.dumps(bytes(encoded.body)) if codec == "bytes" else None
+
+
+def encode_inline(value: Any) -> bytes | None:
+    """JSON for the metadata database of a value that is to stay there, whatever its size.
+
+    :return: None if it needs a binary format, holds files, or cannot be encoded
+    """
+    try:
+        return inline(encode(value))
+    except UnsupportedValueError:  # pushing it says so
+        return None
+
+
+def unwrap(value: Any) -> Any:
+    """The value itself, where Airflow hands out a stand-in for it."""
+    return tagged.unwrap(value)
 
 
 def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = None) -> Encoded:
@@ -77,6 +98,7 @@ def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = Non
     :param upload: called for each File within the value, with its number; returns what will find it again
     :raises UnsupportedValueError: if no format holds the value
     """
+    value = unwrap(value)
     try:
         blob = packages.find_blob(value)
     except RecursionError:
@@ -84,16 +106,16 @@ def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = Non
     if blob is not None:
         codec = packages.CODECS[blob.codec]
         name = type_name(type(value)).split(".")
-        words = (codec.suffix, codec.content_type, f"{name[0]}.{name[-1]}", blob.shape)
-        return Encoded(blob.codec, blob.data, len(blob.data), *words)
+        info = ObjectInfo(blob.codec, f"{name[0]}.{name[-1]}", blob.shape)
+        return Encoded(info, blob.data, len(blob.data), codec.suffix, codec.media_type)
     kind = type(value)
     if kind is bytes:
-        return Encoded("bytes", value, len(value), ".bin", BYTES, "bytes", [len(value)])
+        return Encoded(ObjectInfo("bytes", "bytes", [len(value)]), value, len(value), ".bin", BYTES)
     if kind is str and (body := _utf8(value)) is not None:
-        return Encoded("text", body, len(body), ".txt", TEXT, "str", [len(value)])
+        return Encoded(ObjectInfo("text", "str", [len(value)]), body, len(body), ".txt", TEXT)
     shape = [len(value)] if isinstance(value, Sized) else []
     if kind in (dict, list) and (body := tagged.dumps_plain(value)) is not None:
-        return Encoded("json", body, len(body), ".json", JSON, kind.__name__, shape)
+        return Encoded(ObjectInfo("json", kind.__name__, shape), body, len(body), ".json", JSON)
     return _encode_tagged(value, upload, shape)
 
 
@@ -119,9 +141,10 @@ def _encode_tagged(
     text = tagged.to_text(tree)
     name = type_name(type(value)).rpartition(".")[2]
     if archive.count == 0:
-        return Encoded("tagged", text, len(text), ".json", JSON, name, shape, files=len(files))
+        info = ObjectInfo("tagged", name, shape, files=len(files))
+        return Encoded(info, text, len(text), ".json", JSON)
     body = archive.finish(text)
-    return Encoded("zip", body, len(body), ".zip", ZIP, name, shape, files=len(files))
+    return Encoded(ObjectInfo("zip", name, shape, files=len(files)), body, len(body), ".zip", ZIP)
 
 
 def pickled(value: Any) -> Encoded:
@@ -132,8 +155,9 @@ def pickled(value: Any) -> Encoded:
     try:
         body = pickle.dumps(value)
     except Exception as error:
+        pass_interruption(error)
         raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
-    return Encoded(PICKLE, body, len(body), ".pkl", BYTES, type_name(type(value)))
+    return Encoded(ObjectInfo(PICKLE, type_name(type(value))), body, len(body), ".pkl", BYTES)
 
 
 def unpickled(body: bytes) -> Any:
@@ -144,6 +168,7 @@ def unpickled(body: bytes) -> Any:
     try:
         return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
     except Exception as error:
+        pass_interruption(error)
         raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error
 
 
@@ -152,13 +177,12 @@ def compressed(encoded: Encoded, name: str) -> Encoded:
 
     :param name: ``none``, ``gzip`` or ``zstd``
     """
-    if name == "none" or encoded.codec not in _COMPRESSED:
+    if name == "none" or encoded.info.codec not in _COMPRESSED:
         return encoded
     body = compression.compress(name, encoded.body)
     suffix = encoded.suffix + compression.SUFFIXES[name]
-    return dataclasses.replace(
-        encoded, body=body, size=len(body), suffix=suffix, compression=name, raw_size=encoded.size
-    )
+    info = dataclasses.replace(encoded.info, compression=name, raw_size=encoded.size)
+    return dataclasses.replace(encoded, info=info, body=body, size=len(body), suffix=suffix)
 
 
 def decode(
@@ -184,6 +208,7 @@ def decode(
     except XComError:
         raise
     except Exception as error:
+        pass_interruption(error)
         # What lies in a bucket can be wrong in any way; its content must not get into the message.
         raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DECIMAL_BITS = 4096
 
 CONTAINERS = {
-    *(list, dict, tuple, set, frozenset, bytes, bytearray),
+    *(list, dict, tuple, set, frozenset, bytes, bytearray, memoryview),
     *(collections.OrderedDict, collections.Counter, collections.defaultdict, collections.deque),
 }
 
@@ -78,6 +78,16 @@ def _encode_default_dict(encoder: Encoder, value: collections.defaultdict) -> An
     return tag("defaultdict", encoder.pairs(value), factory=name)
 
 
+def _encode_memoryview(encoder: Encoder, value: memoryview) -> Any:
+    """As database drivers give binary columns: a row of bytes."""
+    if value.ndim != 1 or value.format != "B" or not value.c_contiguous:
+        raise UnsupportedValueError(
+            "a memoryview can be pushed if it is of contiguous bytes in one dimension. Return bytes(...) of "
+            "it, or numpy.asarray(...)"
+        )
+    return tag("memoryview", to_base64(value))
+
+
 def _as_sequence(name: str) -> Callable[[Encoder, Any], Any]:
     return lambda encoder, value: tag(name, encoder.items(value, value))
 
@@ -98,6 +108,7 @@ ENCODERS: dict[type, Callable[[Encoder, Any], Any]] = {
     str: _encode_str,
     bytes: lambda encoder, value: tag("bytes", to_base64(value)),
     bytearray: lambda encoder, value: tag("bytearray", to_base64(value)),
+    memoryview: _encode_memoryview,
     list: lambda encoder, value: encoder.items(value, value),
     dict: lambda encoder, value: encoder.mapping(value),
     tuple: _as_sequence("tuple"),
@@ -151,6 +162,7 @@ DECODERS: dict[str, Callable[..., Any]] = {
     "str": lambda value: from_base64(value).decode("utf-8", "surrogatepass"),
     "bytes": from_base64,
     "bytearray": lambda value: bytearray(from_base64(value)),
+    "memoryview": lambda value: memoryview(from_base64(value)),
     "tuple": _from_list(tuple),
     "set": _from_list(set),
     "frozenset": _from_list(frozenset),

@@ -1,7 +1,6 @@
 """Tags for people's own classes: Enum, namedtuple, dataclass, attrs, and Airflow's serialize()/deserialize().
 
-A class is rebuilt only if ``[core] allowed_deserialization_classes`` admits it, by Airflow 2.5's rule: one of
-the regular expressions there matches the start of its full name.
+A class is rebuilt only if ``[core] allowed_deserialization_classes`` admits it.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import importlib
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tags import as_list, as_str, tag, type_name, unsupported
+from include.s3_xcom.codecs.tags import as_list, as_str, database_advice, tag, type_name, unsupported
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.interruptions import pass_interruption
+from include.s3_xcom.on_airflow.configuration import is_admitted
 
 if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged import Encoder
@@ -33,7 +33,7 @@ def encode(encoder: Encoder, value: Any) -> Any:
     if type_name(kind) == "include.s3_xcom.files.File":
         return encoder.file(value)
     tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
-    if tagger is None or isinstance(value, type):
+    if tagger is None or isinstance(value, type) or database_advice(kind) is not None:
         raise unsupported(value)
     name = type_name(kind)
     _check_importable(kind, name)
@@ -43,17 +43,6 @@ def encode(encoder: Encoder, value: Any) -> Any:
             "pulled. Add it there, on all machines"
         )
     return tagger(encoder, value, name)
-
-
-def is_admitted(name: str) -> bool:
-    """Whether Airflow's configuration lets a class be rebuilt.
-
-    :param name: its full name, such as ``package.module.Class``
-    """
-    from airflow.configuration import conf
-
-    patterns = conf.get("core", "allowed_deserialization_classes", fallback="").split()
-    return any(re.match(pattern, name) for pattern in patterns)
 
 
 def _check_importable(kind: type, name: str) -> None:
@@ -121,7 +110,8 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     try:
         rebuilt = kind.deserialize(data, version)
         same = type(rebuilt) is kind and (kind.__eq__ is object.__eq__ or bool(rebuilt == value))
-    except Exception:
+    except Exception as error:
+        pass_interruption(error)
         same = False
     if not same:
         raise UnsupportedValueError(
@@ -136,7 +126,8 @@ def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
     try:
         rebuilt = _rebuild(type(value), fields)
         same = all(_is_same(getattr(rebuilt, name), field) for name, field in fields.items())
-    except Exception:
+    except Exception as error:
+        pass_interruption(error)
         same = False
     extra = set(getattr(value, "__dict__", ())) - set(fields)
     if not same or extra:

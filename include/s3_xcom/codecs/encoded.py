@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
+
+from include.s3_xcom.reference import ObjectInfo
 
 
 @dataclass(frozen=True)
 class Encoded:
     """A value as the bytes of an object.
 
-    :param codec: name of the codec, by which the object is decoded
+    :param info: what the object is
     :param body: the bytes, or a stream of them
     :param size: of the body, in bytes
     :param suffix: of the object's key, with its dot
-    :param type: name of the value's type, for people
-    :param shape: rows and columns, or the length; for people
-    :param name: of the file, if it is one
-    :param compression: of the body; None: not compressed
-    :param raw_size: of the body before compression, in bytes
-    :param files: how many files the value holds, which have objects of their own
+    :param media_type: of the object, for its Content-Type
     """
 
-    codec: str
+    info: ObjectInfo
     body: bytes | memoryview | BinaryIO
     size: int
     suffix: str
-    content_type: str
-    type: str
-    shape: list[int] = field(default_factory=list)
-    name: str | None = None
-    compression: str | None = None
-    raw_size: int | None = None
-    files: int = 0
+    media_type: str
+
+    @property
+    def codec(self) -> str:
+        return self.info.codec
 
     def __enter__(self) -> Encoded:
         return self

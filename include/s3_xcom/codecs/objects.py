@@ -59,6 +59,8 @@ def _decode_content(array: pa.ChunkedArray, content: str) -> np.ndarray:
     items = array.to_pylist()
     if content == "json":
         items = [tagged.loads(text) for text in items]
+    elif content == "memoryview":
+        items = [None if data is None else memoryview(data) for data in items]
     elif content == "UUID":
         items = [None if text is None else uuid.UUID(text) for text in items]
     elif content == "datetime" and array.type.tz:
@@ -123,6 +125,13 @@ def _encode_uuids(items: list) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
+def _encode_memoryviews(items: list) -> pa.Array | None:
+    views = [item for item in items if type(item) is memoryview]
+    if any(view.ndim != 1 or view.format != "B" or not view.c_contiguous for view in views):
+        return None
+    return pa.array([bytes(item) if type(item) is memoryview else None for item in items], pa.binary())
+
+
 def _as(kind: pa.DataType) -> Callable[[list], pa.Array]:
     return lambda items: pa.array(items, kind, from_pandas=True)
 
@@ -136,6 +145,7 @@ _ENCODERS: dict[type, Callable[[list], pa.Array | None]] = {
     decimal.Decimal: _encode_decimals,
     float: _encode_floats,
     int: _as(pa.int64()),
+    memoryview: _encode_memoryviews,
     str: _as(pa.string()),
     uuid.UUID: _encode_uuids,
 }

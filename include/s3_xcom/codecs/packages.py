@@ -1,4 +1,5 @@
-"""Tags and binary codecs for the types of other packages: pandas, numpy, pyarrow, polars, pendulum.
+"""Tags and binary codecs for the types of other packages: pandas, numpy, pyarrow, polars, pendulum,
+psycopg2.
 
 None of them is imported before a value, or a stored object, needs it.
 """
@@ -31,7 +32,7 @@ class Blob:
 @dataclass(frozen=True)
 class BinaryCodec:
     suffix: str
-    content_type: str
+    media_type: str
     module: str
     decoder: str
 
@@ -286,6 +287,28 @@ def _decode_pendulum_time(value: str, tz: Any = None, fold: int = 0) -> Any:
     return pendulum.Time(t.hour, t.minute, t.second, t.microsecond, tzinfo=t.tzinfo, fold=t.fold)
 
 
+# PostgreSQL's ranges, as psycopg2 gives them.
+
+_RANGES = ("DateRange", "DateTimeRange", "DateTimeTZRange", "NumericRange", "Range")
+
+
+def _tag_range(encoder: Encoder, value: Any) -> Any:
+    name = type(value).__name__
+    if name not in _RANGES or type_name(type(value)) != f"psycopg2._range.{name}":
+        return None
+    bounds = value._bounds  # lower_inc and upper_inc say nothing of an endless side
+    return tag("psycopg2.Range", encoder.items(value, [value.lower, value.upper]), name=name, bounds=bounds)
+
+
+def _decode_range(value: list, name: str, bounds: str | None) -> Any:
+    from psycopg2 import extras
+
+    if name not in _RANGES:
+        raise ValueError
+    kind = getattr(extras, name)
+    return kind(empty=True) if bounds is None else kind(*as_list(value), bounds)
+
+
 def _tag_zone(encoder: Encoder, value: Any) -> Any:
     try:
         return tag("tz", timezones.encode(value, None))
@@ -298,6 +321,7 @@ _TAGGERS: dict[str, Callable[[Encoder, Any], Any]] = {
     "numpy": _tag_numpy,
     "pandas": _tag_pandas,
     "pendulum": _tag_pendulum,
+    "psycopg2": _tag_range,
     "zoneinfo": _tag_zone,
 }
 
@@ -314,4 +338,5 @@ DECODERS: dict[str, Callable[..., Any]] = {
     "pendulum.Date": _decode_pendulum_date,
     "pendulum.DateTime": _decode_pendulum,
     "pendulum.Time": _decode_pendulum_time,
+    "psycopg2.Range": _decode_range,
 }

@@ -19,6 +19,7 @@ from typing import Any
 from include.s3_xcom.codecs import builtin_types, classes, packages
 from include.s3_xcom.codecs.tags import as_str, from_base64, tag, to_base64
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
+from include.s3_xcom.interruptions import pass_interruption
 from include.s3_xcom.reference import RESERVED
 
 MAX_DEPTH = 128
@@ -169,6 +170,24 @@ class Parts:
     add_file: Callable[[Any], dict[str, Any]]
 
 
+def unwrap(value: Any) -> Any:
+    """The value itself, where Airflow hands out a stand-in for it.
+
+    That is a lazy proxy, as the context has them (``context["execution_date"]``), or the lazy sequence of the
+    results of a mapped task, which XCom.set makes a list of where it is the whole value.
+    """
+    kind = type(value)
+    if kind.__module__.startswith("lazy_object_proxy"):
+        return unwrap(value.__wrapped__)
+    if kind.__name__ in _LAZY_SEQUENCES and kind.__module__.startswith("airflow."):
+        return list(value)
+    return value
+
+
+_LAZY_SEQUENCES = {"LazyXComAccess", "LazyXComSelectSequence", "LazyXComSequence"}
+"""Of Airflow 2.5 to 2.9, of 2.10, and of 3."""
+
+
 class Encoder:
     """Turns one value into what the json module writes without loss."""
 
@@ -177,6 +196,7 @@ class Encoder:
         self._open: set[int] = set()  # ids of the containers around the current value
 
     def encode(self, value: Any) -> Any:
+        value = unwrap(value)
         encoder = builtin_types.ENCODERS.get(type(value))
         if encoder is not None:
             return encoder(self, value)
@@ -270,5 +290,6 @@ def _called(decoder: Callable[..., Any], name: str, fields: dict[str, Any]) -> A
     except XComError:
         raise
     except Exception as error:
+        pass_interruption(error)
         # What lies in a bucket can be wrong in any way; its content must not get into the message.
         raise FormatError(f"The stored JSON has a malformed {name} ({type(error).__name__}).") from None

@@ -46,11 +46,52 @@ def unsupported(value: Any) -> UnsupportedValueError:
     return UnsupportedValueError(f"a {type_name(kind)} cannot be pushed. {_advice(kind)}")
 
 
+_OF_DESCRIPTION = "Return what you need of a cursor's description, such as [c.name for c in description]"
+
+# What database drivers and SQLAlchemy hand out.
+_DATABASE_TYPES = (
+    ("psycopg2", "Record", "Return tuple(row), or row._asdict()"),
+    ("psycopg2", "DictRow", "Return dict(row), or list(row)"),
+    (
+        "psycopg2",
+        "Column",
+        "Return what you need of a cursor's description, such as [c.name for c in description]",
+    ),
+    ("psycopg2", "cursor", "Return cursor.fetchall(), or a DataFrame made by pandas.read_sql()"),
+    (
+        "psycopg",
+        "Column",
+        "Return what you need of a cursor's description, such as [c.name for c in description]",
+    ),
+    ("psycopg", "BaseCursor", "Return cursor.fetchall(), or a DataFrame made by pandas.read_sql()"),
+    ("sqlalchemy", "Row", "Return tuple(row), or dict(row._mapping)"),
+    ("sqlalchemy", "BaseRow", "Return tuple(row), or dict(row._mapping)"),
+    ("sqlalchemy", "RowMapping", "Return dict(...) of it"),
+    ("sqlalchemy", "Result", "Return [tuple(row) for row in result]"),
+    ("sqlalchemy", "CursorResult", "Return [tuple(row) for row in result]"),
+    ("sqlalchemy", "Query", "Return query.all(), with each row made a tuple or dict"),
+    ("psycopg", "Range", "Return (range.lower, range.upper), or str(range)"),
+    ("psycopg", "Multirange", "Return a list of (range.lower, range.upper)"),
+)
+
+
+def database_advice(kind: type) -> str | None:
+    """What to return instead of an object of a database driver or SQLAlchemy; None for other types."""
+    names = [(base.__module__, base.__name__) for base in kind.__mro__]
+    for package, name, advice in _DATABASE_TYPES:
+        if any(module.partition(".")[0] == package and own == name for module, own in names):
+            return advice
+    return None
+
+
 def _advice(kind: type) -> str:
     if kind.__module__.startswith("include.s3_xcom.mapped"):
         return "Return it by itself, not within another value"
     if kind.__module__.startswith("pathlib"):
         return "Return File(path) to hand over the file, or str(path) for its name"
+    advice = database_advice(kind)
+    if advice is not None:
+        return advice
     for base in (list, tuple, dict, set, frozenset, str, bytes, int, float):
         if issubclass(kind, base):
             return f"Return the plain {base.__name__} it is made of"

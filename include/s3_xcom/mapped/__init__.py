@@ -10,15 +10,15 @@ from include.s3_xcom.mapped.batches import Batches, batches
 from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
 from include.s3_xcom.mapped.rows import Rows, rows
 from include.s3_xcom.mapped.sequence import Mapped
-from include.s3_xcom.reference import Reference
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.reference import Reference, malformed
+from include.s3_xcom.s3.store import Store
 
-__all__ = ["CODECS", "Mapped", "batches", "content_type", "items", "pulled", "rows", "whole"]
+__all__ = ["CODECS", "Mapped", "batches", "items", "media_type", "pulled", "rows", "whole"]
 
 CODECS: dict[str, type[Mapped]] = {"rows": Rows, "batches": Batches, JSON_CODEC: Items, ZIP_CODEC: Items}
 
 
-def content_type(codec: str) -> str:
+def media_type(codec: str) -> str:
     """Of the objects of one of the codecs here."""
     return {JSON_CODEC: codecs.JSON, ZIP_CODEC: codecs.ZIP}.get(codec, packages.PARQUET)
 
@@ -30,9 +30,12 @@ def whole(codec: str, body: bytes, shape: list[int]) -> Any:
     return codecs.decode("parquet", body, rows=shape[0])
 
 
-def pulled(settings: Settings, reference: Reference) -> Mapped:
+def pulled(store: Store, reference: Reference) -> Mapped:
     """The sequence that a reference points to. Moves no data.
 
     :raises BadReferenceError: if the reference does not say where the elements lie
     """
-    return CODECS[reference.codec].pulled(settings, reference)
+    kind = CODECS[reference.info.codec]
+    if len(reference.info.shape) != kind.DIMENSIONS:
+        raise malformed()
+    return kind.pulled(store, reference)

@@ -10,14 +10,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from include.s3_xcom import codecs, reading
+from include.s3_xcom import codecs
 from include.s3_xcom.codecs import packages
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import Planner
-from include.s3_xcom.mapped.sequence import Blocks, Mapped
-from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.mapped.remote import RemoteElements
+from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.s3.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +29,18 @@ class Batches(Mapped):
     """A DataFrame in pieces. Made by :func:`batches`."""
 
     @classmethod
-    def pulled(cls, settings: Settings, reference: Reference) -> Batches:
+    def pulled(cls, store: Store, reference: Reference) -> Batches:
         """Those that a reference points to."""
-        rows = reference.shape[0]
+        rows = reference.info.shape[0]
 
         def load(body: bytes) -> pd.DataFrame:
             return codecs.decode("parquet", body.rstrip(_PADDING), rows=rows)
 
-        return cls(Stored(settings, reference, lambda body: [body], load), reference.type, reference.shape)
+        return cls(
+            RemoteElements(store, reference, lambda body: [body], load),
+            reference.info.type,
+            reference.info.shape,
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """The frame itself, with its dtypes and index.
@@ -46,9 +50,9 @@ class Batches(Mapped):
         stored = self.stored
         if stored is None:
             return self._source.frame.copy()
-        return codecs.decode("parquet", reading.get(stored.settings, stored.reference), rows=self.shape[0])
+        return codecs.decode("parquet", stored.store.get(stored.reference), rows=self.shape[0])
 
-    def encode(self) -> Blocks:
+    def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs import footers, frames
 
         # Its numbers are the frame's own, not copied.
@@ -71,7 +75,7 @@ class Batches(Mapped):
             yield planner.index()
             yield footer.to_bytes()
 
-        return Blocks("batches", ".parquet", packages.PARQUET, pieces(), planner)
+        return EncodedSequence("batches", ".parquet", packages.PARQUET, pieces(), planner)
 
 
 class FrameBatches:

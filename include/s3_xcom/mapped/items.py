@@ -17,10 +17,10 @@ from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
-from include.s3_xcom.mapped.sequence import Blocks, Mapped
-from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.mapped.remote import RemoteElements
+from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.s3.store import Store
 
 JSON_CODEC, ZIP_CODEC = "items", "items.zip"
 _HEAD, _BEFORE_INDEX, _TAIL = b'{"items":[', b'],"index":"', b'"}'
@@ -30,24 +30,28 @@ _TEXTS = ("json", "tagged", "text")
 class Items(Mapped):
     """The elements of a list. Made by :func:`items`."""
 
-    @classmethod
-    def pulled(cls, settings: Settings, reference: Reference) -> Items:
-        """Those that a reference points to."""
-        if reference.codec == ZIP_CODEC:
-            stored = Stored(settings, reference, lambda body: [body], _load_member)
-        else:
-            stored = Stored(settings, reference, split_lines, lambda line: tagged.loads(line[1:]))
-        return cls(stored, reference.type, reference.shape)
+    DIMENSIONS = 1
 
-    def encode(self) -> Blocks:
+    @classmethod
+    def pulled(cls, store: Store, reference: Reference) -> Items:
+        """Those that a reference points to."""
+        if reference.info.codec == ZIP_CODEC:
+            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
+        else:
+            stored = RemoteElements(store, reference, split_lines, lambda line: tagged.loads(line[1:]))
+        return cls(stored, reference.info.type, reference.info.shape)
+
+    def encode(self) -> EncodedSequence:
         values = self._source.values
         if _is_binary(values):
             planner = Planner()
             header = _LOCAL_HEADER.size + len(_INDEX)
-            return Blocks(ZIP_CODEC, ".zip", codecs.ZIP, _zip_pieces(values, planner), planner, header)
+            return EncodedSequence(
+                ZIP_CODEC, ".zip", codecs.ZIP, _zip_pieces(values, planner), planner, header
+            )
         planner = Planner(len(_HEAD))
         pieces = _json_pieces(self._lines(), planner)
-        return Blocks(JSON_CODEC, ".json", codecs.JSON, pieces, planner, len(_BEFORE_INDEX))
+        return EncodedSequence(JSON_CODEC, ".json", codecs.JSON, pieces, planner, len(_BEFORE_INDEX))
 
 
 class ListItems:
@@ -71,6 +75,7 @@ def items(values: Sequence[Any]) -> Items:
 
     :raises TypeError: if it is something else
     """
+    values = codecs.unwrap(values)
     if type(values) not in (list, tuple):
         raise TypeError(
             f"items() takes a list, not a {type(values).__name__}. For a DataFrame, there are rows() and "
@@ -84,7 +89,7 @@ def _is_binary(values: Sequence[Any]) -> bool:
     size = 0
     for number, value in enumerate(values):
         encoded = _encode(value, number)
-        if encoded.codec not in _TEXTS:
+        if encoded.info.codec not in _TEXTS:
             return True
         size += encoded.size
         if size > BLOCK_BYTES:
@@ -128,7 +133,7 @@ def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for number, value in enumerate(values):
             encoded = _encode(value, number)
-            codec = "" if encoded.suffix == f".{encoded.codec}" else f".{encoded.codec}"
+            codec = "" if encoded.suffix == f".{encoded.info.codec}" else f".{encoded.info.codec}"
             info = zipfile.ZipInfo(f"{number}{codec}{encoded.suffix}")
             size = _LOCAL_HEADER.size + len(info.filename) + _EXTRA.size + encoded.size
             size += _ZIP64_BYTES if encoded.size * 1.05 > zipfile.ZIP64_LIMIT else 0

@@ -86,7 +86,7 @@ class Layout:
             layout = cls(fields["length"], fields["start"], fields["index"], runs)
             numbers = [layout.length, layout.start, layout.index]
             numbers += [number for run in runs for number in asdict(run).values()]
-            valid = all(type(number) is int and number >= 0 for number in numbers)
+            valid = all(type(number) is int and 0 <= number < 2**63 for number in numbers)
             valid = valid and all(run.elements and run.stride for run in runs)
         except (KeyError, TypeError):
             valid = False

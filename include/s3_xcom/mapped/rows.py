@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import packages, tagged
 from include.s3_xcom.mapped.layout import Planner, gather, split_lines
-from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, Blocks, Mapped
-from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.mapped.remote import RemoteElements
+from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.s3.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,13 @@ class Rows(Mapped):
     """The rows of a DataFrame. Made by :func:`rows`."""
 
     @classmethod
-    def pulled(cls, settings: Settings, reference: Reference) -> Rows:
+    def pulled(cls, store: Store, reference: Reference) -> Rows:
         """Those that a reference points to."""
-        return cls(Stored(settings, reference, split_lines, tagged.loads), reference.type, reference.shape)
+        return cls(
+            RemoteElements(store, reference, split_lines, tagged.loads),
+            reference.info.type,
+            reference.info.shape,
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """The frame itself, with its dtypes and index.
@@ -43,7 +47,7 @@ class Rows(Mapped):
         body = stored.part(0, layout.start) + stored.part(layout.index_end, stored.reference.size)
         return codecs.decode("parquet", body, rows=self.shape[0])
 
-    def encode(self) -> Blocks:
+    def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs import footers, frames
 
         parquet = frames.encode(self._source.frame)
@@ -56,7 +60,7 @@ class Rows(Mapped):
             yield planner.index()
             yield parquet[cut:]
 
-        return Blocks("rows", ".parquet", packages.PARQUET, pieces(), planner)
+        return EncodedSequence("rows", ".parquet", packages.PARQUET, pieces(), planner)
 
 
 class FrameRows:
@@ -127,6 +131,7 @@ def _python_values(column: pd.Series) -> list[Any]:
         type(pd.NaT): lambda x: None,
         pd.Timestamp: lambda x: x if x.nanosecond else x.to_pydatetime(),
         pd.Timedelta: lambda x: x if x.nanoseconds else x.to_pytimedelta(),
+        memoryview: bytes,  # what database drivers give for binary columns
     }
     kinds = set(map(type, values))
     if kinds.isdisjoint(special):

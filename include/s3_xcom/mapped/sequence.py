@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner
-from include.s3_xcom.mapped.stored import Stored
+from include.s3_xcom.mapped.remote import RemoteElements
 
 CHUNK_ELEMENTS = 1000
 """That are made and checked at a time."""
@@ -26,7 +26,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Blocks:
+class EncodedSequence:
     """A mapped sequence as the bytes of an object, which come piece by piece.
 
     :param planner: knows where everything lies when the last piece has come
@@ -35,7 +35,7 @@ class Blocks:
 
     codec: str
     suffix: str
-    content_type: str
+    media_type: str
     pieces: Iterator[bytes]
     planner: Planner
     before_index: int = 0
@@ -49,9 +49,12 @@ class Mapped(Sequence):
     """A sequence for ``expand``: each mapped task moves its own element only.
 
     :param source: of the elements
-    :param type: name of what it is, for people
-    :param shape: rows and columns, or the length; for people
+    :param type: name of what it is, for display
+    :param shape: rows and columns, or the length; for display
     """
+
+    DIMENSIONS = 2
+    """Of the shape."""
 
     def __init__(self, source: Source, type: str, shape: list[int]) -> None:  # noqa: A002
         self._source = source
@@ -59,11 +62,11 @@ class Mapped(Sequence):
         self.shape = shape
 
     @property
-    def stored(self) -> Stored | None:
+    def stored(self) -> RemoteElements | None:
         """Where in S3 it is; None if it was not pulled."""
-        return self._source if isinstance(self._source, Stored) else None
+        return self._source if isinstance(self._source, RemoteElements) else None
 
-    def encode(self) -> Blocks:
+    def encode(self) -> EncodedSequence:
         """As the bytes of an object.
 
         :raises UnsupportedValueError: if an element would come back changed, at the latest from the pieces
@@ -81,6 +84,13 @@ class Mapped(Sequence):
                 yield from tagged.dumps_lines(chunk)
             except UnsupportedValueError as error:
                 raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
+
+    def __reduce__(self) -> Any:
+        if self.stored is None:
+            return type(self), (self._source, self.type, self.shape)
+        from include.s3_xcom.pull import pull_reference
+
+        return pull_reference, (self.stored.reference,)
 
     def __len__(self) -> int:
         return len(self._source)

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from include.s3_xcom import failures, reading, transfers
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
+from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.reference import Reference, human_size
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.s3.errors import located, truncated
+from include.s3_xcom.s3.store import Store
 
 # Blocks that are loaded at once: one after the other they cost more in handing over than in loading.
 JOB_BYTES = 1024 * 1024
@@ -21,7 +22,7 @@ Part = tuple[bytes, slice]  # a block's bytes, and which of its elements are ask
 _TOO_FEW = "A block of the object does not hold the elements that it should."
 
 
-class Stored:
+class RemoteElements:
     """The elements of one object.
 
     :param split: a block's bytes to those of its elements
@@ -30,18 +31,18 @@ class Stored:
 
     def __init__(
         self,
-        settings: Settings,
+        store: Store,
         reference: Reference,
         split: Callable[[bytes], list[bytes]],
         load: Callable[[bytes], Any],
     ) -> None:
-        self.settings = settings
+        self.store = store
         self.reference = reference
-        self.layout = Layout.from_json(reference.layout)
+        self.layout = Layout.from_json(reference.info.layout)
         self._split = split
         self._load = load
         # One block stays, so that one index after the other costs no request each. Its bytes, not its values:
-        # who changes an element changes it for himself.
+        # so changing an element that was read does not change it for the next reader.
         self._kept: tuple[Block, list[bytes]] | None = None
 
     def __len__(self) -> int:
@@ -53,7 +54,7 @@ class Stored:
         :raises StorageError: if S3 does not give it
         :raises FormatError: if the object is not what its reference says
         """
-        with failures.located(self.reference):
+        with located(self.reference):
             if self._kept is None or not self._holds(*self._kept, number):
                 self._kept = self._fetch(self._find(number))
             block, elements = self._kept
@@ -68,17 +69,17 @@ class Stored:
         """
         if start >= stop:
             return
-        with failures.located(self.reference), transfers.observed("pull", "Read") as transfer:
+        with located(self.reference), metrics.observed("pull", "Read") as transfer:
             first, last = self._find(start), self._find(stop - 1)
-            with reading.opened(self.settings, self.reference, (first.offset, last.end)) as body:
+            with self.store.open(self.reference, (first.offset, last.end)) as body:
                 for elements in ahead(self._load_all, self._jobs(body, start, stop)):
                     yield from elements
             transfer.size = last.end - first.offset
             transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
 
     def part(self, start: int, stop: int) -> bytes:
-        """Some of the object's bytes. Errors as of :func:`store.get`."""
-        with reading.opened(self.settings, self.reference, (start, stop)) as body:
+        """Some of the object's bytes. Errors as of :meth:`Store.get`."""
+        with self.store.open(self.reference, (start, stop)) as body:
             return self._read(body, stop - start)
 
     def _jobs(self, body: BinaryIO, start: int, stop: int) -> Iterator[list[Part]]:
@@ -115,7 +116,7 @@ class Stored:
         return block
 
     def _fetch(self, block: Block) -> tuple[Block, list[bytes]]:
-        with transfers.observed("pull", "Read") as transfer:
+        with metrics.observed("pull", "Read") as transfer:
             data = self.part(block.offset, block.end)
             transfer.size = len(data)
             transfer.subject = f"{human_size(len(data))} of {self.reference.address}"
@@ -133,7 +134,7 @@ class Stored:
 
     def _indexed_blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
         where = self.layout.entry(start), self.layout.entry(stop)
-        with reading.opened(self.settings, self.reference, where) as index:
+        with self.store.open(self.reference, where) as index:
             entries = (self._read(index, ENTRY_BYTES) for _ in range(start, stop))
             for entry, same in itertools.groupby(entries):
                 end = start + len(list(same))
@@ -143,5 +144,5 @@ class Stored:
     def _read(self, body: BinaryIO, size: int) -> bytes:
         data = body.read(size)
         if len(data) != size:
-            raise failures.truncated(self.reference, len(data), size)
+            raise truncated(self.reference, len(data), size)
         return data

@@ -1,10 +1,12 @@
-"""What a failure of S3 means, and what to do about it, in words."""
+"""What an error of botocore means, and what to do about it, in words."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import ssl
 from collections.abc import Iterator
+from typing import Any
 
 from include.s3_xcom.errors import (
     FormatError,
@@ -14,7 +16,9 @@ from include.s3_xcom.errors import (
     StorageError,
     XComError,
 )
-from include.s3_xcom.reference import Owner, Reference
+from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.keys import Owner
+from include.s3_xcom.reference import Reference
 from include.s3_xcom.settings import Settings
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -26,37 +30,46 @@ _DENIED = {
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
 }
-_RERUN = "Clear the task that pushed it, so that it runs again (in the UI: Grid, the run, the task, Clear)."
+_MISSING = {"404", "NoSuchKey"}
+_OTHER_CONTENT = {"412", "InvalidRange", "PreconditionFailed"}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
+RERUN = "Clear the task that pushed it, so that it runs again (in the UI: Grid, the run, the task, Clear)."
+
+OTHER_CONTENT = f"the object is not the one that was pushed. {RERUN}"
 
 
 @contextlib.contextmanager
-def explained(
-    settings: Settings, doing: str, address: str, owner: Owner | None = None, pushed: str | None = None
+def translated(
+    settings: Settings, verb: str, address: str, owner: Owner | None = None, pushed: str | None = None
 ) -> Iterator[None]:
-    """Turn botocore's errors into ours.
+    """Turn botocore's errors into ours. To be put around single requests, never around a caller's code.
 
-    :param doing: what is tried, such as ``push``
+    :param verb: what is tried, such as ``push``
     :param address: ``s3://`` address of the object or bucket
-    :param owner: the XCom concerned, where there is one
-    :param pushed: when it was pushed, in ISO 8601
+    :param owner: the XCom that the object belongs to, where there is one
+    :param pushed: when the object was pushed, in ISO 8601
     :raises SettingError: for what the operator has to put right
     :raises StorageError: for what S3 or the network did
     """
+    handled = handled_exception()
     try:
         yield
     except XComError:
         raise
     except Exception as error:
+        interruption = find_interruption(error, handled)
+        if interruption is not None:
+            raise interruption from interruption.__cause__
         kind, why = _explain(error, settings, pushed)
         if kind is None:
             raise
-        whose = f"{owner}, " if owner else ""
-        raise kind(f"Cannot {doing} {whose}{address}: {why}") from error
+        of_owner = f"{owner}, " if owner else ""
+        raise kind(f"Cannot {verb} {of_owner}{address}: {why}") from error
 
 
 @contextlib.contextmanager
 def located(reference: Reference) -> Iterator[None]:
-    """Say in errors of a format which object has it.
+    """Name the object in errors of its format.
 
     :raises FormatError: with the address
     """
@@ -66,16 +79,21 @@ def located(reference: Reference) -> Iterator[None]:
         raise FormatError(f"Cannot pull {reference.owner}, {reference.address}: {error}") from error.__cause__
 
 
+def replaced(reference: Reference, verb: str = "pull") -> IntegrityError:
+    """The error for an object whose ETag is not the one that was pushed."""
+    return IntegrityError(f"Cannot {verb} {reference.owner}, {reference.address}: {OTHER_CONTENT}")
+
+
 def truncated(reference: Reference, found: int, expected: int) -> IntegrityError:
-    """The error for an object of which there are fewer bytes, or more, than were pushed."""
+    """The error for an object that has fewer bytes, or more, than were pushed."""
     return IntegrityError(
         f"{reference.address} ({reference.owner}) gave {found:,} bytes where {expected:,} were pushed. "
-        f"{_RERUN}"
+        f"{RERUN}"
     )
 
 
 def altered(reference: Reference) -> IntegrityError:
-    """The error for an object that came with other content than was pushed."""
+    """The error for an object that arrived with other content than was pushed."""
     return IntegrityError(
         f"Cannot pull {reference.owner}, {reference.address}: what arrived is not what was pushed (by its "
         "SHA-256), though S3 says that it is the same object. Without TLS, any part of the network may have "
@@ -95,6 +113,8 @@ def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[
         return _explain_answer(error.response, settings, connection, pushed)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
+    if isinstance(error, boto.SSLError) or _is_missing_ca_file(error):
+        return _explain_tls(error, connection)
     broken = (boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError, HTTPError)
     if isinstance(error, broken):
         return StorageError, f"the connection broke off ({name}). Try again."
@@ -108,6 +128,50 @@ def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[
     return None, ""
 
 
+def _explain_tls(error: Exception, connection: str) -> tuple[type[XComError], str]:
+    text = str(error)
+    if _is_missing_ca_file(error):
+        return SettingError, (
+            "the file with trusted certificates cannot be read. `verify` in the extra of the "
+            f"{connection}, or AWS_CA_BUNDLE, must be the path of a CA bundle on this machine; `verify` can also "
+            "be true or false."
+        )
+    if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+        return StorageError, (
+            f"the certificate of the endpoint is not trusted ({_tls_reason(error)}). Set `verify` in the extra of "
+            f"the {connection}, or AWS_CA_BUNDLE, to the path of a CA bundle that has its issuer; `verify` "
+            "false switches the check off."
+        )
+    return StorageError, (
+        f"the endpoint does not speak TLS as expected ({_tls_reason(error)}). Check whether the endpoint in the "
+        f"{connection} should start with http:// or https://."
+    )
+
+
+def _is_missing_ca_file(error: Any) -> bool:
+    """Whether the CA bundle that was set is no file, or none with certificates."""
+    inner = getattr(error, "kwargs", {}).get("error") if hasattr(error, "kwargs") else error
+    chain = [error, inner, getattr(inner, "reason", None), getattr(error, "__cause__", None)]
+    texts = " ".join(str(item) for item in chain if item is not None)
+    return (
+        "CA certificate bundle" in texts
+        or (any(isinstance(item, FileNotFoundError) for item in chain) and "verify" not in texts.lower())
+        or "NO_CERTIFICATE_OR_CRL_FOUND" in texts
+        or "[Errno 2]" in texts
+        or "[X509]" in texts
+    )
+
+
+def _tls_reason(error: Any) -> str:
+    """OpenSSL's own phrase, such as ``certificate has expired``."""
+    inner = getattr(error, "kwargs", {}).get("error")
+    while inner is not None and not isinstance(inner, ssl.SSLError):
+        inner = getattr(inner, "reason", None) or next(
+            (item for item in getattr(inner, "args", ()) if isinstance(item, Exception)), None
+        )
+    return getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(error).__name__
+
+
 def _explain_answer(
     response: dict, settings: Settings, connection: str, pushed: str | None
 ) -> tuple[type[XComError], str]:
@@ -117,11 +181,11 @@ def _explain_answer(
             f"there is no bucket {settings.bucket!r}. Create it with `python -m include.s3_xcom init`, "
             "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
         )
-    if code in ("NoSuchKey", "404"):
-        return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {_RERUN}"
-    if code in ("PreconditionFailed", "412", "InvalidRange"):
-        return IntegrityError, f"the object is not the one that was pushed. {_RERUN}"
-    if code in ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"):
+    if code in _MISSING:
+        return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {RERUN}"
+    if code in _OTHER_CONTENT:
+        return IntegrityError, OTHER_CONTENT
+    if code in _EXPIRED:
         return StorageError, f"the credentials have expired ({code}). Renew them in the {connection}."
     if code == "RequestTimeTooSkewed":
         return StorageError, f"this machine's clock is not right ({code}). Set it, best by NTP."

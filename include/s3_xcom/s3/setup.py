@@ -1,4 +1,4 @@
-"""The bucket and its settings."""
+"""Sets the bucket up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One XCom, as people want to see it."""
+"""Finds one XCom's object, and shows the start of its value as text."""
 
 from __future__ import annotations
 
@@ -6,59 +6,46 @@ import json
 import pprint
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-from include.s3_xcom import inventory, mapped, pull, reading, reference, store
+from include.s3_xcom import keys, mapped, pull
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.files import File
+from include.s3_xcom.keys import Owner
 from include.s3_xcom.mapped import Mapped
-from include.s3_xcom.reference import Owner, Reference, human_size
-from include.s3_xcom.settings import Settings
+from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.reference import ObjectInfo, Reference, check, human_size
+from include.s3_xcom.s3.store import Store
 
 HEAD_ROWS = 20
 HEAD_CHARACTERS = 4000
 
 
-def find(settings: Settings, address: str) -> Reference:
+def find(store: Store, address: str) -> Reference:
     """The reference to an object, from the database if that has it, otherwise from the object itself.
 
     :param address: ``s3://bucket/key``, or the key
     :raises BadReferenceError: if it is not in the bucket, below the prefix
     :raises ObjectMissingError: if there is no such object
     """
-    key = address.removeprefix(f"s3://{settings.bucket}/")
-    if not reference.is_key(key, settings):
-        raise BadReferenceError(
-            f"{address} is no XCom in s3://{settings.bucket}/{reference.head_of(settings)}."
-        )
+    key = address.removeprefix(store.address() + "/")
+    if not keys.is_key(key, store.settings):
+        raise BadReferenceError(f"{address} is no XCom in {store.address(keys.root(store.settings))}.")
     try:
-        pointer = inventory.references_to([key]).get(reference.stem_of(key))
+        reference = xcom_table.references_to([key]).get(keys.stem_of(key))
     except SettingError:
-        pointer = None
-    return pointer if pointer is not None and pointer.key == key else of_object(settings, key)
+        reference = None
+    return reference if reference is not None and reference.key == key else of_object(store, key)
 
 
-def of_object(settings: Settings, key: str) -> Reference:
-    """A reference made of what S3 tells of an object. It lacks the layout of a mapped sequence.
+def of_object(store: Store, key: str) -> Reference:
+    """A reference made of what S3 says about an object. It lacks the layout of a mapped sequence.
 
     :raises ObjectMissingError: if there is no such object
     """
-    head = store.head(settings, key)
-    words = {name: unquote(word) for name, word in head["Metadata"].items()}
-    shape = [int(n) for n in words.get("shape", "").split(" x ") if n]
-    return Reference(
-        bucket=settings.bucket,
-        key=key,
-        codec=words.get("codec", "file"),
-        size=head["ContentLength"],
-        etag=head["ETag"],
-        type=words.get("type", "object"),
-        shape=shape,
-        name=words.get("file-name"),
-        compression=words.get("compression"),
-        raw_size=int(words["raw-size"]) if "raw-size" in words else None,
-    )
+    head = store.head(key)
+    info = ObjectInfo.from_metadata(head["Metadata"])
+    return Reference(store.settings.bucket, key, head["ContentLength"], head["ETag"], info)
 
 
 def find_by_ids(owner: Owner) -> Reference:
@@ -66,7 +53,7 @@ def find_by_ids(owner: Owner) -> Reference:
 
     :raises ObjectMissingError: if there is no such XCom, or it is kept in the database
     """
-    found = inventory.reference_of(owner)
+    found = xcom_table.reference_of(owner)
     if found is None:
         raise ObjectMissingError(
             f"There is no {owner} in S3. Does it exist? Small values are kept in the metadata database."
@@ -74,25 +61,31 @@ def find_by_ids(owner: Owner) -> Reference:
     return found
 
 
-def save(settings: Settings, pointer: Reference, path: Path) -> Path:
+def save(store: Store, reference: Reference, path: Path) -> Path:
     """Copy an object as it is, whole or not at all.
 
     :return: where it is
     :raises StorageError: if S3 does not give it
     """
-    return File.stored(settings, pointer).download(path)
+    return File.stored(store, reference).download(path)
 
 
-def text(settings: Settings, pointer: Reference, *, may_pickle: bool) -> str:
-    """The start of a value as text.
+def text(store: Store, reference: Reference) -> str:
+    """The start of a value as text, without characters that a terminal would act on.
 
     :raises StorageError: if S3 does not give the object
     :raises FormatError: if the object is not what the reference says
     """
-    reference.check(pointer, settings)
-    if pointer.codec in mapped.CODECS and pointer.layout is None:
-        return _of(mapped.whole(pointer.codec, reading.get(settings, pointer), pointer.shape))
-    return _of(pull.fetch(settings, pointer, may_pickle=may_pickle))
+    check(reference, store.settings)
+    info = reference.info
+    if info.codec in mapped.CODECS and info.layout is None:
+        return printable(_of(mapped.whole(info.codec, store.get(reference), info.shape)))
+    return printable(_of(pull.fetch(store, reference)))
+
+
+def printable(value: object) -> str:
+    """Text with control characters written as escapes: the bucket may be written by others."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in str(value))
 
 
 def _of(value: Any) -> str:

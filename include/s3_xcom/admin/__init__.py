@@ -1,0 +1,1 @@
+"""Tools for operators: the command line, the sweep, and previews of values."""

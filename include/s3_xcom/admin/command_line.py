@@ -1,0 +1,258 @@
+"""``python -m include.s3_xcom``: XComs in S3 from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import logging
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from include.s3_xcom import keys
+from include.s3_xcom.admin import preview
+from include.s3_xcom.admin.sweep import GRACE_SECONDS, Counts, sweep
+from include.s3_xcom.errors import SettingError, XComError
+from include.s3_xcom.keys import Owner
+from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.reference import human_size
+from include.s3_xcom.s3 import setup
+from include.s3_xcom.s3.errors import translated
+from include.s3_xcom.s3.store import Listed, Store
+
+EXAMPLES = """\
+examples:
+  python -m include.s3_xcom init
+  python -m include.s3_xcom ls --dag TestDag
+  python -m include.s3_xcom show --dag TestDag --run manual__2026-01-01T00:00:00+00:00 --task Get_Data
+  python -m include.s3_xcom show s3://xcom/xcom/dag_id=TestDag/... --save rows.parquet
+  python -m include.s3_xcom sweep                        # only says what it would delete
+  python -m include.s3_xcom sweep --delete --grace 48h
+
+exit codes: 0 done; 1 failed, or objects could not be deleted; 2 wrong usage
+"""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :return: the exit code, as said in EXAMPLES
+    """
+    options = _parser().parse_args(arguments)
+    logging.disable(logging.WARNING)  # Airflow logs to where the answer goes
+    try:
+        return options.command(options, Store.configured())
+    except XComError as error:
+        print(f"error: {preview.printable(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. It is safe to start again.", file=sys.stderr)
+        return 1
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m include.s3_xcom",
+        description="The XComs in S3: settings are those of [s3_xcom] in Airflow's configuration.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, help_: str, description: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_, description=description or f"{help_.capitalize()}.")
+        added.set_defaults(command=run)
+        return added
+
+    command(
+        "init",
+        _init,
+        "create the bucket if it is missing, and put its settings right",
+        "Create the bucket if it is missing; block public access, switch on default encryption, have "
+        "unfinished uploads removed, and objects after retention_days. Safe to repeat; other rules stay.",
+    )
+    ls = command("ls", _ls, "list the objects, and whether an XCom refers to them")
+    _add_ids(ls)
+    _add_output(ls)
+    one = command("show", _show, "show the start of one XCom, or save its object")
+    one.add_argument("address", nargs="?", help="s3:// address; or give the ids")
+    _add_ids(one)
+    one.add_argument("--key", default="return_value", help="default: %(default)s")
+    one.add_argument("--map-index", type=int, default=-1, help="of a mapped task")
+    one.add_argument("--save", metavar="PATH", type=Path, help="copy the object there, as it is")
+    sweeping = command(
+        "sweep",
+        _sweep,
+        "find the objects that no XCom refers to, and delete them if asked to",
+        "Find the objects that no XCom refers to: those of deleted DAGs and runs, of `airflow db clean`, and "
+        "of pushes that were rolled back. Safe beside running tasks, and to interrupt.",
+    )
+    sweeping.add_argument(
+        "--delete", action="store_true", help="delete them; otherwise they are only counted"
+    )
+    sweeping.add_argument(
+        "--grace",
+        type=_duration,
+        default=GRACE_SECONDS,
+        metavar="TIME",
+        help="leave alone what is younger, such as 90m, 24h or 7d (default: 24h)",
+    )
+    sweeping.add_argument(
+        "--force", action="store_true", help="delete even if the metadata database refers to nothing here"
+    )
+    _add_output(sweeping)
+    return parser
+
+
+def _add_ids(parser: argparse.ArgumentParser) -> None:
+    for name in ("dag", "run", "task"):
+        parser.add_argument(f"--{name}", metavar="ID", default="")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", choices=("table", "json", "yaml"), default="table")
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90m, 24h or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _init(options: argparse.Namespace, store: Store) -> int:
+    with translated(store.settings, "set up", store.address()):
+        done = setup.ensure(store.client, store.settings)
+    for phrase in done:
+        print(f"{store.address()}: {phrase}")
+    return 0
+
+
+def _ls(options: argparse.Namespace, store: Store) -> int:
+    lines: list[dict[str, Any]] = []
+    for page in store.list(_prefix(options, store)):
+        items = [item for item in page if keys.is_key(item.key, store.settings)]
+        items = [item for item in items if _is_of_task(item.key, options.task)]
+        lines += _describe(items, store)
+    _print(lines, options.output)
+    return 0
+
+
+def _prefix(options: argparse.Namespace, store: Store) -> str:
+    if options.dag and options.run:
+        return keys.run_prefix(store.settings, options.dag, options.run)
+    if options.run:
+        raise SettingError("--run needs --dag.")
+    return keys.dag_prefix(store.settings, options.dag) if options.dag else keys.root(store.settings)
+
+
+def _is_of_task(key: str, task_id: str) -> bool:
+    return not task_id or f"/task_id={keys.encode_id(task_id)}/" in key
+
+
+def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
+    try:
+        known = xcom_table.references_to(item.key for item in items)
+    except SettingError:
+        known = None
+
+    def line(item: Listed) -> dict[str, Any]:
+        stem = keys.stem_of(item.key)
+        reference = (known or {}).get(stem)
+        if reference is None or reference.key != item.key:
+            reference = preview.of_object(store, item.key)
+        told = {
+            "object": store.address(item.key),
+            "type": reference.info.type,
+            "shape": " x ".join(map(str, reference.info.shape)),
+            "size": human_size(item.size),
+            "age": str(datetime.timedelta(seconds=int(item.age))),
+        }
+        if known is not None:
+            told["referenced"] = "yes" if stem in known else "no"
+        return told
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        return list(threads.map(line, items))
+
+
+def _show(options: argparse.Namespace, store: Store) -> int:
+    if options.address:
+        reference = preview.find(store, options.address)
+    elif options.dag and options.run and options.task:
+        ids = (options.dag, options.run, options.task)
+        reference = preview.find_by_ids(Owner(*ids, map_index=options.map_index, key=options.key))
+    else:
+        raise SettingError("Give the s3:// address of an object, or --dag, --run and --task.")
+    if options.save:
+        print(preview.save(store, reference, options.save))
+        return 0
+    print(preview.printable(reference), file=sys.stderr)
+    print(preview.text(store, reference))
+    return 0
+
+
+def _sweep(options: argparse.Namespace, store: Store) -> int:
+    orphans: list[dict[str, Any]] = []
+    with _progress() as told:
+
+        def found(counts: Counts, latest: list[Listed]) -> None:
+            told(f"{counts.objects:,} objects, {counts.orphans:,} without an XCom")
+            if not options.delete:
+                room = max(0, MAX_LISTED - len(orphans))
+                orphans.extend(
+                    {"object": store.address(item.key), "size": human_size(item.size)}
+                    for item in latest[:room]
+                )
+
+        counts = sweep(store, grace=options.grace, delete=options.delete, force=options.force, found=found)
+    if orphans and options.output == "table":
+        _print(orphans, "table")
+        if counts.orphans > len(orphans):
+            print(f"... and {counts.orphans - len(orphans):,} more")
+    if options.output != "table":
+        _print([vars(counts)], options.output)
+        return 1 if counts.failed else 0
+    print(
+        f"{counts.objects:,} objects ({human_size(counts.bytes)}), {counts.young:,} of them younger than the "
+        f"grace period; {counts.orphans:,} ({human_size(counts.orphan_bytes)}) without an XCom"
+    )
+    if options.delete:
+        print(f"{counts.deleted:,} deleted" + (f", {counts.failed:,} FAILED" if counts.failed else ""))
+    elif counts.orphans:
+        print("Nothing was deleted: that takes --delete.")
+    return 1 if counts.failed else 0
+
+
+MAX_LISTED = 50
+"""Orphans that a dry run names."""
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """A moving bar on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("listing", total=None)
+        yield lambda text: progress.update(task, description=text)
+
+
+def _print(lines: list[dict[str, Any]], output: str) -> None:
+    from airflow.cli.simple_table import AirflowConsole
+    from rich.markup import escape
+
+    if output == "table":
+        lines = [{name: escape(preview.printable(value)) for name, value in line.items()} for line in lines]
+    AirflowConsole().print_as(data=lines, output=output)

@@ -1,0 +1,169 @@
+"""Keys of objects, made of an XCom's ids, and what can be read from them.
+
+A key is ``<prefix>/dag_id=<dag>/run_id=<run>/task_id=<task>/map_index=<n>/<key>-<unique><suffix>``, which
+DuckDB and Athena read as partitions. Ids are percent-encoded (RFC 3986), so that none leaves its segment. An
+id that is too long for its segment is cut, and ends in ``~`` and a hash of the whole, as in
+``%E2%80%93%E2%80~5f8d...``: the cut may fall within a character. No other encoded id has a ``~``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from urllib.parse import unquote, unquote_to_bytes
+
+from include.s3_xcom.errors import BadReferenceError
+from include.s3_xcom.settings import Settings
+
+UNKNOWN = "unknown"
+"""Stands in a key for an id that the push was not told."""
+
+# S3 allows keys of 1,024 bytes; three ids, one XCom key and the fixed parts fit with these.
+MAX_ID_BYTES = 240
+MAX_NAME_BYTES = 120
+
+_KEY = re.compile(
+    r"dag_id=(?P<dag_id>[^/]+)/run_id=(?P<run_id>[^/]+)/task_id=(?P<task_id>[^/]+)"
+    r"/map_index=(?P<map_index>-?[0-9]{1,18})/(?P<key>[^/]+)-(?P<unique>[0-9a-f]{32})(?P<suffix>(?:\.[a-z0-9]+)*)"
+)
+_SHORTENED = re.compile(r"~[0-9a-f]{16}$")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The XCom an object belongs to, in Airflow's own words."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    key: str
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the push was not told all ids."""
+        return UNKNOWN in (self.dag_id, self.run_id, self.task_id, self.key)
+
+    def __str__(self) -> str:
+        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"XCom {self.key!r} of {self.dag_id}.{self.task_id}{mapped}, run {self.run_id!r}"
+
+
+@dataclass(frozen=True)
+class KeyId:
+    """What a key tells about one id.
+
+    :param text: the id, or its start
+    :param is_whole: whether it is all of the id
+    """
+
+    text: str
+    is_whole: bool
+
+
+def make_stem(settings: Settings, owner: Owner) -> str:
+    """A new, unique key for an XCom, without the object's suffix."""
+    parts = (
+        f"task_id={encode_id(owner.task_id)}",
+        f"map_index={owner.map_index}",
+        f"{encode_id(owner.key, MAX_NAME_BYTES)}-{uuid.uuid4().hex}",
+    )
+    return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
+
+
+def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:
+    """What the keys of all objects of a DAG run start with."""
+    return f"{dag_prefix(settings, dag_id)}run_id={encode_id(run_id)}/"
+
+
+def dag_prefix(settings: Settings, dag_id: str) -> str:
+    """What the keys of all objects of a DAG start with."""
+    return f"{root(settings)}dag_id={encode_id(dag_id)}/"
+
+
+def root(settings: Settings) -> str:
+    """What all keys start with: the prefix with its slash."""
+    return f"{settings.prefix}/" if settings.prefix else ""
+
+
+def is_key(key: str, settings: Settings) -> bool:
+    """Whether a push with these settings makes such keys."""
+    return key.startswith(root(settings)) and _KEY.fullmatch(key.removeprefix(root(settings))) is not None
+
+
+def is_any_key(key: str) -> bool:
+    """Whether a push with any settings makes such keys."""
+    return _KEY.search(key) is not None
+
+
+def suffix_of(key: str) -> str:
+    return _match(key)["suffix"]
+
+
+def stem_of(key: str) -> str:
+    """The key without its suffix: what all objects of one push have in common."""
+    return key.removesuffix(suffix_of(key))
+
+
+def unique_of(key: str) -> str:
+    """The 32 hexadecimal digits that no other push's keys have."""
+    return _match(key)["unique"]
+
+
+def parse_key(key: str) -> Owner:
+    """The XCom that a key was made for. Ids too long for a key are shortened in it.
+
+    :raises BadReferenceError: if no push makes such keys
+    """
+    match = _match(key)
+    names = {name: unquote(match[name]) for name in ("dag_id", "run_id", "task_id", "key")}
+    return Owner(map_index=int(match["map_index"]), **names)
+
+
+def parse_ids(key: str) -> dict[str, KeyId]:
+    """What a key tells about the ids of its DAG, run and task, and about the XCom's key, by their names.
+
+    :raises BadReferenceError: if no push makes such keys
+    """
+    match = _match(key)
+    return {name: _decode_id(match[name]) for name in ("dag_id", "run_id", "task_id", "key")}
+
+
+def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
+    """Percent-encode an id, so that it stays within one segment of a key.
+
+    Reversible with :func:`urllib.parse.unquote`, unless it is longer than the limit: then its end
+    is replaced by a hash of the whole.
+
+    :param limit: in bytes
+    """
+    dots_only = not text.strip(".")  # "." and ".." would be steps in a path
+    encoded = "".join(
+        c
+        if c.isalnum() or c in "-_" or (c == "." and not dots_only)
+        else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
+        for c in text
+    )
+    raw = encoded.encode()
+    if len(raw) <= limit:
+        return encoded
+    digest = "~" + hashlib.sha256(raw).hexdigest()[:16]
+    head = raw[: limit - len(digest)].decode(errors="ignore")
+    return re.sub(r"%.?$", "", head) + digest
+
+
+def _decode_id(segment: str) -> KeyId:
+    if not _SHORTENED.search(segment):
+        return KeyId(unquote(segment), is_whole=True)
+    # What the cut left of a character is no part of the id.
+    start = unquote_to_bytes(_SHORTENED.sub("", segment)).decode(errors="ignore")
+    return KeyId(start, is_whole=False)
+
+
+def _match(key: str) -> re.Match[str]:
+    match = _KEY.search(key)
+    if match is None:
+        raise BadReferenceError(f"{key!r} is no key of an XCom.")
+    return match

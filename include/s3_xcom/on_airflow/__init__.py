@@ -1,0 +1,1 @@
+"""Everything that imports Airflow, a file for each concern. Imported when first used."""

@@ -1,0 +1,103 @@
+"""The Airflow connection that S3 is reached with."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.errors import SettingError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a connection says about S3.
+
+    :param session: with the credentials and the region
+    :param endpoint_url: None: AWS
+    :param verify: whether certificates are checked, or the path of a CA bundle; None: boto3's default
+    :param config: the connection's own settings for botocore
+    """
+
+    session: boto3.Session
+    endpoint_url: str | None
+    verify: bool | str | None
+    config: Config | None
+
+
+def find_access(conn_id: str) -> Access:
+    """Look the connection up.
+
+    :param conn_id: empty: boto3 searches for credentials by itself
+    :raises SettingError: if there is no such connection, or no Airflow with the amazon provider
+    """
+    try:
+        with _separate_database_session():
+            return _look_up(conn_id)
+    except ImportError as error:
+        raise SettingError(
+            f"This Python cannot reach S3 ({error}): it needs apache-airflow and "
+            "apache-airflow-providers-amazon, with boto3."
+        ) from None
+
+
+def _look_up(conn_id: str) -> Access:
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+    try:
+        # The hook itself would go on without credentials.
+        if conn_id:
+            AwsBaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SettingError(
+            f"There is no Airflow connection {conn_id!r}, which XComs need for S3. Create it "
+            f"(`airflow connections add {conn_id} --conn-type aws ...`), name another one in "
+            "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to let boto3 search for credentials."
+        ) from None
+    hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
+    # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
+    session = hook.get_session()
+    return Access(session, _endpoint_url(hook.conn_config), _verify(hook.verify), hook.config)
+
+
+def _endpoint_url(config: Any) -> str | None:
+    # Releases of the provider since 2023 have one for each service.
+    if hasattr(config, "get_service_endpoint_url"):
+        return config.get_service_endpoint_url("s3")
+    return config.endpoint_url
+
+
+def _verify(value: Any) -> bool | str | None:
+    """People write ``"false"`` into the extra of a connection; boto3 takes it for the path of a file."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        return True if word in _YES else False if word in _NO else value or None
+    return value
+
+
+@contextlib.contextmanager
+def _separate_database_session() -> Iterator[None]:
+    """Give this thread another database session for a while: to look up a connection commits and closes it.
+
+    Not in another thread, which could wait for ever: where Airflow logs a value that is pulled only then,
+    this thread holds the lock that the other thread needs to log.
+    """
+    from airflow.settings import Session
+
+    registry = Session.registry
+    callers = registry() if registry.has() else None
+    registry.clear()
+    try:
+        yield
+    finally:
+        Session.remove()
+        if callers is not None:
+            registry.set(callers)

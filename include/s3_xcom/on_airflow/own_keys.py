@@ -1,0 +1,109 @@
+"""XComs that Airflow itself reads, in the scheduler and the webserver: they stay in the database.
+
+A branch decision that lies in S3 costs the scheduler a request for each downstream task at each turn, and
+stops it where the object is gone or S3 is away. docs/lifecycle.md lists who reads what, by release.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from include.s3_xcom.errors import BadReferenceError, XComError
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.row import Row
+
+log = logging.getLogger(__name__)
+
+SKIP_KEY = "skipmixin_key"
+"""What a branch decided; the scheduler reads it for each downstream task. Of SkipMixin, 2.5 to 3."""
+
+KEYS = frozenset(
+    {
+        SKIP_KEY,
+        "past_depends_met",  # by the same check and that of trigger rules, since 2.6
+        "trigger_run_id",  # by the link of TriggerDagRunOperator
+        "trigger_execution_date_iso",  # by the same, up to 2.8
+        "trigger_logical_date_iso",  # by the same, since 2.9
+        "pipeline_inlets",  # lineage, by the API
+        "pipeline_outlets",
+    }
+)
+
+LINK_PREFIX = "_link_"
+"""Of the keys under which Airflow 3 stores the addresses of operators' links."""
+
+KEPT_SECONDS = 60
+_MAX_KEPT = 1000
+_kept: dict[str, tuple[float, Any]] = {}
+
+
+def is_read_by_airflow(key: str | None) -> bool:
+    """Whether Airflow reads the XCom of a key by itself: branch decisions, triggered runs, operators' links.
+
+    :param key: of an XCom of the task that runs here
+    """
+    if key is None:
+        return False
+    return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
+
+
+def _link_keys() -> set[str]:
+    """The keys under which the links of the task that runs here look for what they need.
+
+    Links of providers name it ``key``, such as ``emr_cluster`` of Amazon's, or ``xcom_key``.
+    """
+    from airflow.exceptions import AirflowException
+    from airflow.operators.python import get_current_context
+
+    try:
+        task = get_current_context()["task"]
+        links = [*task.operator_extra_link_dict.values(), *task.global_operator_extra_link_dict.values()]
+    except (AirflowException, KeyError, AttributeError):
+        return set()
+    names = (getattr(link, name, None) for link in links for name in ("key", "xcom_key"))
+    return {name for name in names if isinstance(name, str)}
+
+
+def pull_own(row: Row) -> Any:
+    """The value of an XCom that Airflow reads itself, and that an earlier version of this backend put into S3.
+
+    Never raises: the scheduler would stop. Where S3 does not give the value, it is None, as if the task had pushed
+    nothing, and the log says why. S3 is asked once a minute at most, with little patience.
+    """
+    address = str(row.object_key)
+    kept = _kept.get(address)
+    if kept is not None and kept[0] > time.monotonic():
+        return kept[1]
+    try:
+        value = _fetch_hastily(row)
+    except XComError as error:
+        log.error("Airflow needs this XCom and goes on without it: %s", error)
+        value = None
+    if len(_kept) >= _MAX_KEPT:
+        _kept.clear()
+    _kept[address] = time.monotonic() + KEPT_SECONDS, value
+    return value
+
+
+def _fetch_hastily(row: Row) -> Any:
+    from include.s3_xcom.pull import fetch
+    from include.s3_xcom.reference import check
+    from include.s3_xcom.s3.store import Store
+
+    reference: Reference = row.reference
+    store = Store.configured(hasty=True)
+    check(reference, store.settings)
+    return fetch(store, reference)
+
+
+def is_own(row: Row) -> bool:
+    """Whether a row refers to an object that was pushed under one of Airflow's own keys."""
+    from include.s3_xcom.keys import parse_key
+
+    key = row.object_key
+    try:
+        return key is not None and parse_key(key).key in KEYS
+    except BadReferenceError:
+        return False

@@ -1,0 +1,59 @@
+"""What single releases of Airflow need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import airflow
+from airflow.models.xcom import BaseXCom
+
+if TYPE_CHECKING:
+    import datetime
+
+    from airflow.models.taskinstance import TaskInstanceKey
+    from sqlalchemy.orm import Session
+
+
+def decodes_with_its_own_class() -> bool:
+    """Whether XCom.get_one and XCom.get_value decode with Airflow's class, whatever the backend is: 2.6 to 2.8."""
+    # 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else here.
+    version = vars(airflow).get("__version__", "2.5").split(".")[:2]
+    return (2, 6) <= tuple(map(int, version)) < (2, 9)
+
+
+def decode_with(backend: type[BaseXCom]) -> None:
+    """Give a backend methods get_one and get_value that decode with it."""
+    from airflow.utils.session import NEW_SESSION, provide_session
+
+    @provide_session
+    def get_one(
+        execution_date: datetime.datetime | None = None,
+        key: str | None = None,
+        task_id: str | None = None,
+        dag_id: str | None = None,
+        include_prior_dates: bool = False,
+        session: Session = NEW_SESSION,
+        *,
+        run_id: str | None = None,
+        map_index: int | None = None,
+    ) -> Any:
+        query = BaseXCom.get_many(
+            **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
+            key=key,
+            task_ids=task_id,
+            dag_ids=dag_id,
+            map_indexes=map_index,
+            include_prior_dates=include_prior_dates,
+            limit=1,
+            session=session,
+        )
+        result = query.with_entities(BaseXCom.value).first()
+        return None if result is None else backend.deserialize_value(result)
+
+    @provide_session
+    def get_value(*, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION) -> Any:
+        ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
+        return get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
+
+    backend.get_one = staticmethod(get_one)
+    backend.get_value = staticmethod(get_value)

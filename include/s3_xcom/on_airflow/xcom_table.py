@@ -1,0 +1,161 @@
+"""Which objects of the bucket the metadata database refers to.
+
+Two questions, for two purposes. *By ids*: the database is asked for the XComs that the keys of a thousand objects
+name, which costs one query by index, and finds the reference of every object that stands where it was pushed.
+*By content*: all rows are read once, in one snapshot, and searched for the unique part of some keys. This finds
+a reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from include.s3_xcom import keys
+from include.s3_xcom.errors import BadReferenceError, SettingError
+from include.s3_xcom.keys import KeyId, Owner
+from include.s3_xcom.reference import Reference, parse_reference
+from include.s3_xcom.row import parse_row, reference_in
+from include.s3_xcom.settings import Settings
+
+MIN_REFERENCE_BYTES = 200
+"""No reference is shorter; what is need not be read."""
+
+_FETCHED_ROWS = 1000
+_LIKELY_ROWS = 1000
+_UNIQUE = re.compile(rb"-([0-9a-f]{32})(?![0-9a-f])")
+
+
+def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
+    """The references to some objects, by the stems of their keys; None for one of a newer version.
+
+    Looked for by the ids in the keys.
+
+    :param object_keys: of at most a thousand objects
+    :raises SettingError: if the metadata database does not answer
+    """
+    found: dict[str, Reference | None] = {}
+    for value in _rows_by_ids(object_keys):
+        row = parse_row(bytes(value))
+        key = None if row is None else row.object_key
+        if key is not None and keys.is_any_key(key):
+            found[keys.stem_of(key)] = _read(row.parsed)
+    return found
+
+
+def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
+    """Of some objects, the keys of those that any row of the database refers to, whatever XCom it belongs to.
+
+    Reads all rows that may be references, once, a thousand at a time.
+
+    :raises SettingError: if the metadata database does not answer
+    """
+    from sqlalchemy import func, select
+
+    by_unique: dict[bytes, list[str]] = {}
+    for key in object_keys:
+        by_unique.setdefault(keys.unique_of(key).encode(), []).append(key)
+    columns = _columns()
+    rows = select(columns.value).where(func.length(columns.value) >= MIN_REFERENCE_BYTES)
+    found: set[str] = set()
+    for value in _execute(rows):
+        for unique in _UNIQUE.findall(bytes(value)):
+            found.update(by_unique.get(unique, ()))
+    return found
+
+
+def reference_of(owner: Owner) -> Reference | None:
+    """The reference that an XCom holds; None if there is none, or it holds the value itself.
+
+    :raises SettingError: if the metadata database does not answer
+    """
+    from sqlalchemy import select
+
+    columns = _columns()
+    same = [getattr(columns, name) == value for name, value in vars(owner).items()]
+    values = list(_execute(select(columns.value).where(*same)))
+    return reference_in(bytes(values[0])) if values else None
+
+
+def refers_to_any(settings: Settings) -> bool:
+    """Whether any recent XCom of this metadata database is in this bucket, below this prefix."""
+    from sqlalchemy import func, select
+
+    columns = _columns()
+    recent = (
+        select(columns.value)
+        .where(func.length(columns.value) >= MIN_REFERENCE_BYTES)
+        .order_by(columns.timestamp.desc())
+        .limit(_LIKELY_ROWS)
+    )
+    return any(
+        reference is not None and reference.bucket == settings.bucket and keys.is_key(reference.key, settings)
+        for reference in (reference_in(bytes(value)) for value in _execute(recent))
+    )
+
+
+def _rows_by_ids(object_keys: Iterable[str]) -> Iterator[bytes]:
+    """The rows of the tasks that some keys name."""
+    from sqlalchemy import and_, or_, select, tuple_
+
+    columns = _columns()
+    whole, cut = set(), set()
+    for key in object_keys:
+        ids = keys.parse_ids(key)
+        task = *(ids[name] for name in ("dag_id", "task_id", "run_id")), keys.parse_key(key).map_index
+        (whole if all(each.is_whole for each in task[:3]) else cut).add(task)
+    if whole:
+        columns_of_task = tuple_(columns.dag_id, columns.task_id, columns.run_id, columns.map_index)
+        tasks = sorted((*(each.text for each in task[:3]), task[3]) for task in whole)
+        yield from _execute(select(columns.value).where(columns_of_task.in_(tasks)))
+    if cut:
+        conditions = [
+            and_(
+                columns.map_index == task[3],
+                _matches(columns.dag_id, task[0]),
+                _matches(columns.task_id, task[1]),
+                _matches(columns.run_id, task[2]),
+            )
+            for task in cut
+        ]
+        yield from _execute(select(columns.value).where(or_(*conditions)))
+
+
+def _matches(column: Any, key_id: KeyId) -> Any:
+    if key_id.is_whole:
+        return column == key_id.text
+    return column.startswith(key_id.text, autoescape=True)
+
+
+def _read(parsed: dict[str, Any]) -> Reference | None:
+    try:
+        return parse_reference(parsed)
+    except BadReferenceError:
+        return None
+
+
+def _columns() -> Any:
+    """Airflow's table, by name: its classes would decode what is read."""
+    from sqlalchemy import column, table
+
+    names = ("dag_id", "task_id", "run_id", "map_index", "key", "value", "timestamp")
+    return table("xcom", *map(column, names)).c
+
+
+def _execute(statement: Any) -> Iterator[bytes]:
+    """The values that a query finds, a thousand at a time in memory, all of one snapshot of the database."""
+    from airflow.utils.session import create_session
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with create_session() as session:
+            result = session.execute(statement, execution_options={"stream_results": True})
+            for value in result.yield_per(_FETCHED_ROWS).scalars():
+                if value is not None:
+                    yield value
+    except SQLAlchemyError as error:
+        raise SettingError(
+            f"The metadata database does not answer ({type(error).__name__}). Check "
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN."
+        ) from None

@@ -1,0 +1,69 @@
+"""The row: what the metadata database holds of an XCom, parsed once.
+
+It is the JSON of a small value, a reference to an object in S3, or foreign: written by Airflow's own backend
+before this one was switched on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from include.s3_xcom.errors import BadReferenceError
+from include.s3_xcom.reference import RESERVED, Reference, is_reference, parse_reference
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row with its JSON.
+
+    :param text: the JSON
+    :param parsed: the JSON, parsed
+    """
+
+    text: bytes
+    parsed: Any
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it refers to an object, in this version of the format or another."""
+        return is_reference(self.parsed)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether Airflow's own backend wrote it: this one writes no arrays, and objects with the reserved key only."""
+        return isinstance(self.parsed, list) or (
+            isinstance(self.parsed, dict) and RESERVED not in self.parsed
+        )
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference, not yet one to follow; None if the row holds the value itself.
+
+        :raises BadReferenceError: if it is malformed or of a newer version
+        """
+        return parse_reference(self.parsed) if self.is_reference else None
+
+    @property
+    def object_key(self) -> str | None:
+        """The key of the object it refers to, whatever the version of the reference; None if it has none."""
+        key = self.parsed.get("key") if self.is_reference else None
+        return key if isinstance(key, str) else None
+
+
+def parse_row(text: bytes) -> Row | None:
+    """Parse what the database holds; None if it is no JSON, such as a pickle of Airflow's own backend."""
+    try:
+        return Row(text, json.loads(text))
+    except (ValueError, RecursionError, TypeError):
+        return None
+
+
+def reference_in(text: bytes) -> Reference | None:
+    """The reference in a row; None if there is none, or none that can be followed."""
+    row = parse_row(text)
+    try:
+        return None if row is None else row.reference
+    except BadReferenceError:
+        return None

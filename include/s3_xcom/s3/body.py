@@ -1,0 +1,224 @@
+"""What arrives of an object, as a stream that is resumed where the connection breaks off.
+
+The ETag in the reference pins the object: with If-Match, S3 answers 412 for any other content, for whole
+objects and for ranges, and the ETag of each answer is compared besides, since some S3 servers ignore If-Match.
+The SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against
+what arrives whenever an object is read from its start to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import logging
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from include.s3_xcom.errors import XComError
+from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3 import errors
+from include.s3_xcom.s3.client import backoff, foreign_error
+
+if TYPE_CHECKING:
+    from include.s3_xcom.s3.store import Store
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 1024 * 1024
+"""Read at a time. Must arrive within ``read_timeout``: a socket's own timeout starts anew with each byte."""
+
+HEALTHY_BYTES = 16 * 1024 * 1024
+"""After so many without a break, the attempts are counted anew."""
+
+
+class Body(io.RawIOBase):
+    """The bytes of an object, or some of them.
+
+    :param span: the first byte and the one after the last; None: all
+    :ivar failed: whether S3 failed while it was read
+    :raises ObjectMissingError: if it is gone
+    :raises IntegrityError: if it is not the one that was pushed; here, or at its end
+    :raises StorageError: if S3 does not give it, also while it is read
+    """
+
+    def __init__(self, store: Store, reference: Reference, span: tuple[int, int] | None = None) -> None:
+        self._store = store
+        self._reference = reference
+        self._start, self._stop = span or (0, reference.size)
+        self._position = self._start
+        self._digest = hashlib.sha256() if span is None and reference.sha256 else None
+        self._attempts = 1
+        self._last_break = self._position
+        self.failed = False
+        self._response: BinaryIO | None = None
+        self._guard: StallGuard | None = None
+        self._response = self._get()
+        self._guard = StallGuard(store.settings.read_timeout)
+
+    @property
+    def received(self) -> int:
+        """How many bytes have arrived."""
+        return self._position - self._start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        chunk = self._chunk(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self._chunk(CHUNK_BYTES), b""))
+
+    def close(self) -> None:
+        if self._response is not None:
+            self._response.close()
+        if self._guard is not None:
+            self._guard.end()
+        super().close()
+
+    def _chunk(self, size: int) -> bytes:
+        """Some bytes, at least one; none at the end."""
+        try:
+            return self._read(size)
+        except XComError:
+            self.failed = True
+            raise
+
+    def _read(self, size: int) -> bytes:
+        handled = handled_exception()
+        size = min(size, CHUNK_BYTES, self._stop - self._position)
+        while size:
+            try:
+                chunk = self._guard.read(self._response, size)
+                if not chunk:
+                    raise EOFError
+            except _breaks() as error:
+                interruption = find_interruption(error, handled) or foreign_error(error)
+                if interruption is not None:
+                    raise interruption from interruption.__cause__
+                self._resume(error)
+            else:
+                self._position += len(chunk)
+                self._check(chunk)
+                return chunk
+        return b""
+
+    def _resume(self, error: Exception) -> None:
+        from botocore.exceptions import ResponseStreamingError
+
+        self._response.close()
+        if self._position - self._last_break >= HEALTHY_BYTES:
+            self._attempts = 1
+        if self._attempts >= self._store.settings.max_attempts:
+            with self._translated():
+                raise ResponseStreamingError(error=error) from error
+        self._last_break = self._position
+        time.sleep(backoff(self._attempts))
+        self._attempts += 1
+        self._response = self._get()
+
+    def _get(self) -> BinaryIO:
+        whole = (self._position, self._stop) == (0, self._reference.size)
+        byte_range = {} if whole else {"Range": f"bytes={self._position}-{self._stop - 1}"}
+        with self._translated():
+            response = self._store.get_pinned(self._reference, byte_range)
+        if response["ContentLength"] != self._stop - self._position:
+            response["Body"].close()
+            raise errors.truncated(self._reference, response["ContentLength"], self._stop - self._position)
+        return response["Body"]
+
+    def _translated(self) -> Any:
+        reference = self._reference
+        return errors.translated(
+            self._store.settings, "pull", reference.address, reference.owner, reference.pushed
+        )
+
+    def _check(self, chunk: bytes) -> None:
+        if self._digest is None:
+            return
+        self._digest.update(chunk)
+        if self._position == self._stop and self._digest.hexdigest() != self._reference.sha256:
+            raise errors.altered(self._reference)
+
+
+@functools.cache
+def _breaks() -> tuple[type[Exception], ...]:
+    """What is raised where a body breaks off. Not before it is needed: botocore takes a while to import."""
+    from http.client import HTTPException
+
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+    from urllib3.exceptions import HTTPError
+
+    return EOFError, OSError, HTTPException, HTTPError, HTTPClientError, IncompleteReadError
+
+
+class StallGuard:
+    """Breaks a connection off when one read from it takes too long, however many bytes trickle in.
+
+    One thread for all reads of a body: to start one takes long where other threads compute.
+
+    :param seconds: what a read may take; it ends after a quarter more at the latest
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._reading: tuple[Any, float] | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def end(self) -> None:
+        self._over.set()
+
+    def read(self, body: Any, size: int) -> bytes:
+        self._reading = body, time.monotonic()
+        try:
+            return body.read(size)
+        finally:
+            self._reading = None
+
+    def _run(self) -> None:
+        while not self._over.wait(self._seconds / 4):
+            reading = self._reading
+            if reading is not None and time.monotonic() - reading[1] > self._seconds:
+                disconnect(reading[0])
+
+
+def disconnect(body: Any) -> None:
+    """Shut the connection of a body down. To close it would not wake up the thread that reads."""
+    connection = find_socket(body)
+    if connection is None:
+        _warn_without_guard()
+        return
+    with contextlib.suppress(OSError):  # closed meanwhile
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def find_socket(body: Any) -> socket.socket | None:
+    """The socket of a body that is being read, where botocore's StreamingBody.set_socket_timeout finds it.
+
+    :return: None where botocore or urllib3 keep it elsewhere, or it is closed already
+    """
+    try:
+        connection = body._raw_stream._fp.fp.raw._sock
+    except AttributeError:
+        return None
+    return connection if isinstance(connection, socket.socket) else None
+
+
+@functools.cache
+def _warn_without_guard() -> None:
+    import botocore
+    import urllib3
+
+    log.warning(
+        "A read from S3 takes longer than read_timeout, and its connection cannot be broken off: botocore %s "
+        "with urllib3 %s does not show its socket. Should the read hang, stop the task and start it again.",
+        *(botocore.__version__, urllib3.__version__),
+    )

@@ -1,0 +1,126 @@
+"""The S3 client of this process."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.on_airflow.connection import find_access
+from include.s3_xcom.settings import Settings
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from botocore.config import Config
+
+MAX_BACKOFF_SECONDS = 20
+
+HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS = 1, 2
+"""The timeouts, and with one attempt also the limits, of requests that somebody must not wait for."""
+
+_LOUD_LOGGERS = ("botocore.auth", "botocore.endpoint")
+"""At the level DEBUG these show whole requests: session tokens, and content."""
+
+_clients: dict[tuple[Any, ...], BaseClient] = {}
+_lock = threading.Lock()
+
+
+def get_client(settings: Settings, *, hasty: bool = False) -> BaseClient:
+    """The S3 client of this process, made with the credentials of the Airflow connection.
+
+    :param hasty: one that gives up after one attempt of a few seconds
+    :raises SettingError: if there is no such connection
+    """
+    # A client's sockets must not be shared with the process this one was forked from.
+    timeouts = settings.max_attempts, settings.connect_timeout, settings.read_timeout
+    identity = os.getpid(), settings.conn_id, *timeouts, hasty
+    client = _clients.get(identity)
+    if client is None:
+        client = _new_client(settings, hasty)
+        with _lock:
+            for other in [key for key in _clients if key[:-1] != identity[:-1]]:
+                del _clients[other]
+            client = _clients.setdefault(identity, client)
+    return client
+
+
+def _new_client(settings: Settings, hasty: bool) -> BaseClient:
+    from botocore.config import Config
+    from botocore.handlers import set_list_objects_encoding_type_url
+
+    access = find_access(settings.conn_id)
+    for name in _LOUD_LOGGERS:
+        if logging.getLogger(name).level == logging.NOTSET:
+            logging.getLogger(name).setLevel(logging.INFO)
+    ours = _config(settings.max_attempts, settings.connect_timeout, settings.read_timeout)
+    config = ours.merge(access.config or Config())  # the connection's settings take precedence
+    if hasty:
+        config = config.merge(_config(1, HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS))
+    client = access.session.client(
+        "s3", endpoint_url=access.endpoint_url, config=config, verify=access.verify
+    )
+    events = client.meta.events
+    events.register_first("needs-retry.s3", _raise_interruption)
+    events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
+    # botocore asks for keys in listings to be percent-encoded, and then LocalStack loses its place at keys
+    # that hold a percent sign. Our keys hold nothing that needs it.
+    events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
+    return client
+
+
+def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> Config:
+    from botocore.config import Config
+
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+    )
+
+
+def _raise_interruption(caught_exception: BaseException | None = None, **_: Any) -> None:
+    """Raise what a signal handler raised within a request, which botocore would send again."""
+    if caught_exception is None:
+        return
+    found = find_interruption(caught_exception, handled_exception())
+    if found is not None:
+        raise found
+    inner = foreign_error(caught_exception)
+    if inner is not None:
+        raise inner
+
+
+def foreign_error(error: BaseException) -> BaseException | None:
+    """The error within botocore's HTTPClientError, where it is not one of the network."""
+    from http.client import HTTPException
+
+    from botocore.exceptions import HTTPClientError
+    from urllib3.exceptions import HTTPError
+
+    if type(error) is not HTTPClientError:
+        return None
+    inner = error.kwargs.get("error")
+    is_foreign = isinstance(inner, BaseException) and not isinstance(
+        inner, (OSError, HTTPException, HTTPError, ValueError, HTTPClientError)
+    )
+    return inner if is_foreign else None
+
+
+def _wait_if_throttled(max_attempts: int, response: Any, attempts: int, **_: Any) -> float | None:
+    """Seconds to wait after HTTP 429: S3-compatible servers send it, and botocore does not retry it."""
+    if response is None or response[0].status_code != 429 or attempts >= max_attempts:
+        return None
+    return backoff(attempts)
+
+
+def backoff(attempts: int) -> float:
+    """Exponential back-off with jitter, in seconds, as in botocore's standard mode.
+
+    :param attempts: how many have failed
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+    """
+    return min(random.random() * 2 ** (attempts - 1), MAX_BACKOFF_SECONDS)  # noqa: S311
