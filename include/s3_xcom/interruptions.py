@@ -14,6 +14,9 @@ from typing import Any
 
 MAX_CHAIN = 50
 
+_WRAPPERS = ("botocore", "urllib3")
+"""Packages whose errors stand for others."""
+
 
 def handled_exception() -> BaseException | None:
     """The exception that is being handled now. What is raised from here on has it as its oldest context."""
@@ -32,7 +35,8 @@ def find_interruption(error: BaseException, handled: BaseException | None) -> Ba
         if id(candidate) in seen:
             continue
         seen.add(id(candidate))
-        if is_interruption(candidate):
+        # urllib3 gives its own errors the traceback of what they wrap.
+        if type(candidate).__module__.partition(".")[0] not in _WRAPPERS and is_interruption(candidate):
             return candidate
         queue += _within(candidate)
     return None

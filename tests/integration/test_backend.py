@@ -19,11 +19,11 @@ from include.s3_xcom.errors import (
     StorageError,
     UnsupportedValueError,
 )
+from include.s3_xcom.s3 import store
 
 FRAME = pd.DataFrame(
     {"n": [1, None], "place": ["Hualian", None]}, index=pd.Index(["a", "b"], name="id")
 ).astype({"n": "Int64", "place": "category"})
-from include.s3_xcom.s3 import store
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", Decimal("1.10")], ids=repr)

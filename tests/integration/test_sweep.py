@@ -161,7 +161,7 @@ def test_interrupted_it_can_be_started_again(new_task, prefix, orphan, s3, monke
     new_task().push([1])
     for _ in range(3):
         orphan()
-    monkeypatch.setattr(store, "PAGE_KEYS", 1)
+    monkeypatch.setattr("include.s3_xcom.admin.sweep.DELETE_KEYS", 1)
 
     def interrupt(counts, orphans):
         if counts.deleted == 1:

@@ -38,6 +38,9 @@ MAX_SECONDS = 5
 _WAITING = "s3_xcom.waiting"
 """In the info of a session: pairs of a transaction, and the reference or path to delete at its commit."""
 
+_COMMITTED = "s3_xcom.committed"
+"""In the info of a session: what to delete once the transaction that was committed has ended."""
+
 _pushed_files: dict[bytes, list[Path]] = {}
 """Files to delete once the row is written that refers to them, by that row."""
 
@@ -101,11 +104,7 @@ def _wait_for_commit(session: Session, items: Iterable[Reference | Path]) -> Non
 
 def _after_commit(session: Session) -> None:
     if session.get_nested_transaction() is None:  # the end of a savepoint is no commit
-        waiting = [item for _, item in session.info.pop(_WAITING, ())]
-        _delete_files([item for item in waiting if isinstance(item, Path)])
-        references = [item for item in waiting if not isinstance(item, Path)]
-        if references:
-            _delete_objects(references)
+        session.info[_COMMITTED] = [item for _, item in session.info.pop(_WAITING, ())]
 
 
 def _after_rollback(session: Session) -> None:
@@ -122,6 +121,15 @@ def _after_end(session: Session, ended: SessionTransaction) -> None:
         waiting[:] = [(ended.parent if item[0] is ended else item[0], item[1]) for item in waiting]
     elif ended.parent is None:
         session.info.pop(_WAITING, None)
+        # Not in after_commit, where the session would not survive an exception, such as a task's timeout.
+        _delete(session.info.pop(_COMMITTED, ()))
+
+
+def _delete(items: Iterable[Reference | Path]) -> None:
+    _delete_files([item for item in items if isinstance(item, Path)])
+    references = [item for item in items if not isinstance(item, Path)]
+    if references:
+        _delete_objects(references)
 
 
 def _delete_files(paths: list[Path]) -> None:
