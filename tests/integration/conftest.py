@@ -64,15 +64,15 @@ def new_task(stack) -> Callable[..., Task]:
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
 
-    def create(dag_id: str = "a dag", task_id: str = "task") -> Task:
+    def create(dag_id: str = "a dag", task_id: str = "task", run_id: str | None = None) -> Task:
         number = next(_runs)
-        run_id = f"manual__{number:03d}+00:00"
+        run_id = run_id or f"manual__{number:03d}+00:00"
         date = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(days=number)
         with create_session() as session:
             session.add(DagRun(dag_id=dag_id, run_id=run_id, execution_date=date, run_type=DagRunType.MANUAL))
             session.flush()
-            instance = TaskInstance(EmptyOperator(task_id=task_id), run_id=run_id, state="success")
-            instance.dag_id = dag_id
+            instance = TaskInstance(EmptyOperator(task_id="task"), run_id=run_id, state="success")
+            instance.dag_id, instance.task_id = dag_id, task_id
             session.add(instance)
         return Task(dag_id, run_id, task_id)
 

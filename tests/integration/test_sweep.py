@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import os
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from include.s3_xcom import File, rows
 from include.s3_xcom.admin.sweep import sweep
 from include.s3_xcom.errors import SettingError
+from include.s3_xcom.keys import stem_of
 from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
@@ -131,6 +137,91 @@ def test_mapped_tasks_and_long_or_odd_ids_are_found(new_task, prefix, orphan):
     orphan()
     counts = sweep(Store.configured(), grace=0, delete=True)
     assert (counts.objects, counts.orphans) == (5, 1)
+
+
+CUT_WITHIN_A_CHARACTER = {
+    "30 en dashes": "\u2013" * 30,
+    "100 en dashes": "\u2013" * 100,
+    "60 emoji": "\U0001f600" * 60,
+    "letters and dashes": "x" * 215 + "\u2013" * 10,
+    "a short one that looks shortened": "run~0123456789abcdef",
+}
+
+
+@pytest.mark.parametrize("name", ["dag_id", "run_id", "task_id"])
+@pytest.mark.parametrize("text", CUT_WITHIN_A_CHARACTER.values(), ids=list(CUT_WITHIN_A_CHARACTER))
+def test_ids_that_are_cut_within_a_character_are_found(new_task, prefix, s3, name, text):
+    task = new_task(**{name: text})
+    task.push([1])
+    found = xcom_table.references_to([task.object_key()])
+    assert found[stem_of(task.object_key())].key == task.object_key()
+    assert sweep(Store.configured(), grace=0, delete=True).orphans == 0
+    assert task.pull() == [1]
+
+
+numbers = itertools.count()
+ODD = "%~.-_ /\\?#&+=:'\"\u2013\u00fc\u65e5\U0001f600\u0301\x7f\n"
+IDS = st.one_of(
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=250),
+    st.builds(str.__mul__, st.sampled_from(ODD), st.integers(1, 250)),
+    st.text(st.sampled_from(ODD + "ax1"), min_size=1, max_size=250),
+    st.builds("{}{}".format, st.integers(1, 240).map("a".__mul__), st.text(st.sampled_from(ODD), max_size=10)),
+)
+KEYS = st.one_of(IDS, st.builds(str.__mul__, st.sampled_from(ODD), st.integers(250, 512)))
+
+
+@given(ids=st.lists(st.tuples(IDS, IDS, IDS, KEYS), min_size=1, max_size=4))
+@hypothesis.settings(
+    max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "100")) // 4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_no_id_of_any_length_or_script_loses_its_object(new_task, prefix, s3, ids):
+    s3.objects.filter(Prefix=f"{prefix}/").delete()
+    living = []
+    for number, (dag_id, run_id, task_id, key) in enumerate(ids):
+        task = new_task(dag_id=dag_id, run_id=f"{next(numbers)}{run_id}"[:250], task_id=task_id)
+        task.push([number], key=key)
+        living.append((task, key))
+    delete_row_of(new_task, *ids[0])
+    assert sweep(Store.configured(), grace=0, delete=True).orphans == 1
+    for number, (task, key) in enumerate(living):
+        assert task.pull(key) == [number]
+
+
+def delete_row_of(new_task, dag_id: str, run_id: str, task_id: str, key: str) -> None:
+    """Leave an orphan whose ids are nearly those of a living XCom."""
+    from airflow.utils.session import create_session
+
+    task = new_task(dag_id=dag_id, run_id=f"{next(numbers)}{run_id}"[:250], task_id=task_id)
+    task.push(["gone"], key=key)
+    with create_session() as session:
+        session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+
+
+def test_a_dag_renamed_by_sql_keeps_its_objects(new_task, prefix, orphan, s3):
+    from airflow.utils.session import create_session
+
+    new_task().push([1])
+    task = new_task(dag_id="before")
+    task.push([2])
+    orphan()
+    renamed = new_task(dag_id="after")
+    with create_session() as session:
+        statement = "UPDATE xcom SET dag_id = 'after', run_id = :run_id WHERE dag_id = 'before'"
+        session.execute(statement, {"run_id": renamed.ids["run_id"]})
+    assert sweep(Store.configured(), grace=0, delete=True).orphans == 1
+    assert renamed.pull() == [2]
+
+
+def test_many_suspects_are_judged_in_several_readings_of_the_table(new_task, prefix, orphan, s3, monkeypatch):
+    monkeypatch.setattr("include.s3_xcom.admin.sweep.MAX_SUSPECTS", 2)
+    monkeypatch.setattr(store, "PAGE_KEYS", 1)
+    new_task().push([1])
+    for _ in range(5):
+        orphan()
+    assert sweep(Store.configured(), grace=0, delete=True).deleted == 5
+    assert len(keys(s3, prefix)) == 1
 
 
 def test_an_xcom_of_a_newer_version_keeps_its_object(new_task, prefix, s3):

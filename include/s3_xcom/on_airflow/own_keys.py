@@ -10,7 +10,8 @@ import logging
 import time
 from typing import Any
 
-from include.s3_xcom.errors import BadReferenceError, XComError
+from include.s3_xcom.errors import BadReferenceError
+from include.s3_xcom.interruptions import pass_interruption
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.row import Row
 
@@ -78,7 +79,8 @@ def pull_own(row: Row) -> Any:
         return kept[1]
     try:
         value = _fetch_hastily(row)
-    except XComError as error:
+    except Exception as error:
+        pass_interruption(error)
         log.error("Airflow needs this XCom and goes on without it: %s", error)
         value = None
     if len(_kept) >= _MAX_KEPT:

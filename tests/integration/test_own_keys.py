@@ -1,0 +1,132 @@
+"""What Airflow's scheduler and webserver read by themselves stays in the metadata database."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from include.s3_xcom.on_airflow import own_keys
+from include.s3_xcom.on_airflow.own_keys import KEYS, SKIP_KEY
+from include.s3_xcom.s3.store import Store
+from tests import faults
+from tests.proxy import TRANSIENT, Proxy
+
+PATIENT = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_it_stays_in_the_database_whatever_its_size(task, s3, key):
+    value = {"followed": [f"task_{number}" for number in range(5000)]}
+    before = len(list(s3.objects.all()))
+    task.push(value, key=key)
+    assert task.pull(key) == value
+    assert len(list(s3.objects.all())) == before
+
+
+def test_a_branch_whose_decision_lies_in_s3_already_is_read_and_once_only(task, s3, monkeypatch):
+    key, requests = in_s3(task, {"followed": ["a"]}), []
+    monkeypatch.setattr(own_keys, "_fetch_hastily", counted(own_keys._fetch_hastily, requests))
+    assert [task.pull(SKIP_KEY) for _ in range(20)] == [{"followed": ["a"]}] * 20
+    assert len(requests) == 1
+    assert key in str(s3.Object(key))
+
+
+def counted(function, calls: list):
+    return lambda row: calls.append(1) or function(row)
+
+
+def in_s3(task, value) -> str:
+    """Push as before: the object, and a row that refers to it."""
+    task.push(value, key="skipmixin_key.")
+    row = json.loads(task.row("skipmixin_key."))
+    source = {"Bucket": row["bucket"], "Key": row["key"]}
+    row["key"] = row["key"].replace("skipmixin_key.", SKIP_KEY)
+    client = Store.configured().client
+    copied = client.copy_object(Bucket=row["bucket"], Key=row["key"], CopySource=source)
+    row["etag"] = copied["CopyObjectResult"]["ETag"]
+    task.push(0, key=SKIP_KEY)
+    task.set_row(json.dumps(row).encode(), SKIP_KEY)
+    return row["key"]
+
+
+def test_where_its_object_is_gone_nothing_is_raised(task, s3, caplog):
+    s3.Object(in_s3(task, {"followed": ["a"]})).delete()
+    assert task.pull(SKIP_KEY) is None
+    assert "Airflow needs this XCom and goes on without it: Cannot pull" in caplog.text
+    assert "no longer in the bucket" in caplog.text
+
+
+def test_while_s3_does_not_answer_the_scheduler_is_not_held_up(task, stack, monkeypatch):
+    in_s3(task, {"followed": ["a"]})
+    proxy = Proxy(stack.localstack.port)
+    for name, value in {**faults.environment(proxy.port), **PATIENT}.items():
+        monkeypatch.setenv(name, value)
+    start = time.monotonic()
+    with proxy.breaking(TRANSIENT["stall before the answer"]):
+        assert [task.pull(SKIP_KEY) for _ in range(20)] == [None] * 20
+    assert time.monotonic() - start < 5
+    proxy.close()
+
+
+def test_a_damaged_row_of_a_branch_raises_nothing(task):
+    task.push(0, key=SKIP_KEY)
+    key = f"xcom/dag_id=a/run_id=b/task_id=c/map_index=-1/{SKIP_KEY}-{'0' * 32}.json"
+    reference = {"__s3_xcom__": "reference", "version": 1, "bucket": 5, "key": key}
+    task.set_row(json.dumps(reference).encode(), SKIP_KEY)
+    assert task.pull(SKIP_KEY) is None
+
+
+def test_the_scheduler_decides_about_a_skipped_task_when_the_object_is_gone(stack, s3, new_task):
+    """Airflow's own check, with its own models: it raises nothing, and asks S3 for nothing."""
+    import pendulum
+    from airflow import DAG
+    from airflow.models import DagRun, TaskInstance
+    from airflow.operators.empty import EmptyOperator
+    from airflow.operators.python import BranchPythonOperator
+    from airflow.ti_deps.dep_context import DepContext
+    from airflow.ti_deps.deps.not_previously_skipped_dep import NotPreviouslySkippedDep
+    from airflow.utils.session import create_session
+    from airflow.utils.state import State
+    from airflow.utils.types import DagRunType
+
+    with DAG("branches", start_date=pendulum.datetime(2026, 1, 1), schedule=None) as dag:
+        branch = BranchPythonOperator(task_id="branch", python_callable=lambda: "a")
+        branch >> [EmptyOperator(task_id="a"), EmptyOperator(task_id="b")]
+    date = pendulum.datetime(2026, 1, 1)
+    with create_session() as session:
+        run = DagRun("branches", "manual__1", execution_date=date, run_type=DagRunType.MANUAL)
+        run.dag = dag
+        session.add(run)
+        session.flush()
+        instances = {name: TaskInstance(dag.get_task(name), run_id="manual__1") for name in ("branch", "a", "b")}
+        for instance in instances.values():
+            session.add(instance)
+        instances["branch"].state = State.SUCCESS
+        session.flush()
+        branch.skip_all_except(instances["branch"], "a")
+        check = NotPreviouslySkippedDep()
+        states = [
+            check.is_met(instances[name], session, DepContext()) for name in ("a", "b")
+        ]
+        assert states == [True, False]
+        session.rollback()
+
+
+@pytest.mark.parametrize("attribute", ["key", "xcom_key"])
+def test_what_an_operators_link_needs_stays_in_the_database(task, s3, monkeypatch, attribute):
+    from airflow.operators import python
+    from airflow.operators.empty import EmptyOperator
+
+    link = type("Link", (), {"name": "Somewhere", attribute: "some_cluster"})()
+    operator = EmptyOperator(task_id="x")
+    operator.operator_extra_links = (link,)
+    monkeypatch.setattr(python, "get_current_context", lambda: {"task": operator})
+    before = len(list(s3.objects.all()))
+    value = {"region_name": "us-east-1", "job": "j-1"}
+    task.push(value, key="some_cluster")
+    assert len(list(s3.objects.all())) == before
+    assert task.pull("some_cluster") == value
+    task.push(value, key="of the user")
+    assert len(list(s3.objects.all())) == before + 1
