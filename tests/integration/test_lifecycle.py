@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
 from include.s3_xcom import File, items
+from include.s3_xcom.on_airflow import deletion
+from include.s3_xcom.s3 import store
+from include.s3_xcom.s3.store import Store
+from tests import faults
+from tests.proxy import TRANSIENT, Proxy
 
 
 @pytest.fixture
@@ -37,8 +43,6 @@ def session(stack):
 @pytest.fixture
 def requests(stack):
     """Operations that S3 was asked for."""
-    from include.s3_xcom.s3.store import Store
-
     seen: list[str] = []
 
     def note(model, **_):
@@ -264,6 +268,43 @@ def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch,
     assert len(objects(task)) == 1
 
 
+def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack, monkeypatch, caplog):
+    from airflow.models import XCom
+
+    patience = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
+    proxy = Proxy(stack.localstack.port)
+    for name, value in {**faults.environment(proxy.port), **patience}.items():
+        monkeypatch.setenv(name, value)
+    for number in range(5):
+        task.push({"n": number}, key=f"key {number}")
+    start = time.monotonic()
+    with proxy.breaking(TRANSIENT["stall before the answer"]):
+        XCom.clear(**task.ids)
+    assert time.monotonic() - start < 5
+    assert "5 XComs are deleted, but not their data in S3" in caplog.text
+    assert task.row("key 0") is None
+    proxy.close()
+
+
+def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(new_task, prefix, s3, monkeypatch, caplog):
+    from airflow.models import XCom
+
+    monkeypatch.setattr(store, "DELETE_KEYS", 1)
+    monkeypatch.setattr(deletion, "MAX_SECONDS", 0.2)
+    task = new_task()
+    for number in range(5):
+        task.push([number], key=f"key {number}")
+    Store.configured(hasty=True).client.meta.events.register(
+        "before-call.s3.DeleteObjects", lambda **_: time.sleep(0.15), unique_id="slow"
+    )
+    XCom.clear(**task.ids)
+    Store.configured(hasty=True).client.meta.events.unregister(
+        "before-call.s3.DeleteObjects", unique_id="slow"
+    )
+    assert "3 XComs are deleted, but not their data in S3" in caplog.text
+    assert len(list(s3.objects.filter(Prefix=prefix))) == 3
+
+
 def test_a_row_of_a_newer_version_can_be_deleted(task):
     from airflow.models import XCom
 
@@ -279,8 +320,6 @@ def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, 
     from airflow.utils.db_cleanup import run_cleanup
 
     from include.s3_xcom.admin.sweep import sweep
-    from include.s3_xcom.s3.store import Store
-
     run, cleaned, kept = new_task(), new_task(), new_task()
     run.push([1])
     session.delete(session.query(DagRun).filter_by(run_id=run.ids["run_id"]).one())

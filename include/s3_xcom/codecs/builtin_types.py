@@ -79,13 +79,35 @@ def _encode_default_dict(encoder: Encoder, value: collections.defaultdict) -> An
 
 
 def _encode_memoryview(encoder: Encoder, value: memoryview) -> Any:
-    """As database drivers give binary columns: a row of bytes."""
-    if value.ndim != 1 or value.format != "B" or not value.c_contiguous:
+    """As database drivers give binary columns."""
+    fields = {} if value.format == "B" else {"format": value.format}
+    return tag("memoryview", to_base64(memoryview_bytes(value)), **fields)
+
+
+def memoryview_bytes(value: memoryview) -> bytes:
+    """The bytes that a memoryview is of.
+
+    :raises UnsupportedValueError: if they do not tell all of it
+    """
+    try:
+        data = value.tobytes()
+        same = value.ndim == 1 and value.c_contiguous and make_memoryview(data, value.format) == value
+    except (NotImplementedError, TypeError, ValueError):
+        same = False
+    if not same:
         raise UnsupportedValueError(
-            "a memoryview can be pushed if it is of contiguous bytes in one dimension. Return bytes(...) of "
-            "it, or numpy.asarray(...)"
+            "a memoryview can be pushed if it has one dimension and no gaps. Return bytes(...) of it, or "
+            "numpy.asarray(...)"
         )
-    return tag("memoryview", to_base64(value))
+    return data
+
+
+def make_memoryview(data: bytes, format: str = "B") -> memoryview:  # noqa: A002
+    """Inverse of :func:`memoryview_bytes`.
+
+    :param format: of its items, in the terms of the struct module; psycopg2's have ``c``
+    """
+    return memoryview(data).cast(format)
 
 
 def _as_sequence(name: str) -> Callable[[Encoder, Any], Any]:
@@ -162,7 +184,7 @@ DECODERS: dict[str, Callable[..., Any]] = {
     "str": lambda value: from_base64(value).decode("utf-8", "surrogatepass"),
     "bytes": from_base64,
     "bytearray": lambda value: bytearray(from_base64(value)),
-    "memoryview": lambda value: memoryview(from_base64(value)),
+    "memoryview": lambda value, format="B": make_memoryview(from_base64(value), as_str(format)),
     "tuple": _from_list(tuple),
     "set": _from_list(set),
     "frozenset": _from_list(frozenset),

@@ -16,8 +16,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import builtin_types, tagged
 from include.s3_xcom.errors import UnsupportedValueError
+
+DRIVERS_FORMAT = "c"
+"""Of the memoryviews that psycopg2 gives for bytea. A column of these is an Arrow column of bytes."""
 
 Spec = dict[str, Any]
 
@@ -60,7 +63,9 @@ def _decode_content(array: pa.ChunkedArray, content: str) -> np.ndarray:
     if content == "json":
         items = [tagged.loads(text) for text in items]
     elif content == "memoryview":
-        items = [None if data is None else memoryview(data) for data in items]
+        items = [
+            None if data is None else builtin_types.make_memoryview(data, DRIVERS_FORMAT) for data in items
+        ]
     elif content == "UUID":
         items = [None if text is None else uuid.UUID(text) for text in items]
     elif content == "datetime" and array.type.tz:
@@ -127,9 +132,12 @@ def _encode_uuids(items: list) -> pa.Array:
 
 def _encode_memoryviews(items: list) -> pa.Array | None:
     views = [item for item in items if type(item) is memoryview]
-    if any(view.ndim != 1 or view.format != "B" or not view.c_contiguous for view in views):
+    if {view.format for view in views} != {DRIVERS_FORMAT}:
         return None
-    return pa.array([bytes(item) if type(item) is memoryview else None for item in items], pa.binary())
+    return pa.array(
+        [builtin_types.memoryview_bytes(item) if type(item) is memoryview else None for item in items],
+        pa.binary(),
+    )
 
 
 def _as(kind: pa.DataType) -> Callable[[list], pa.Array]:

@@ -297,16 +297,16 @@ def _tag_range(encoder: Encoder, value: Any) -> Any:
     if name not in _RANGES or type_name(type(value)) != f"psycopg2._range.{name}":
         return None
     bounds = value._bounds  # lower_inc and upper_inc say nothing of an endless side
-    return tag("psycopg2.Range", encoder.items(value, [value.lower, value.upper]), name=name, bounds=bounds)
+    return tag("psycopg2.Range", encoder.items(value, [value.lower, value.upper]), kind=name, bounds=bounds)
 
 
-def _decode_range(value: list, name: str, bounds: str | None) -> Any:
+def _decode_range(value: list, kind: str, bounds: str | None) -> Any:
     from psycopg2 import extras
 
-    if name not in _RANGES:
+    if kind not in _RANGES:
         raise ValueError
-    kind = getattr(extras, name)
-    return kind(empty=True) if bounds is None else kind(*as_list(value), bounds)
+    made = getattr(extras, kind)
+    return made(empty=True) if bounds is None else made(*as_list(value), bounds)
 
 
 def _tag_zone(encoder: Encoder, value: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -177,7 +178,8 @@ def unwrap(value: Any) -> Any:
     results of a mapped task, which XCom.set makes a list of where it is the whole value.
     """
     kind = type(value)
-    if kind.__module__.startswith("lazy_object_proxy"):
+    proxies = sys.modules.get("lazy_object_proxy")
+    if proxies is not None and kind is proxies.Proxy:
         return unwrap(value.__wrapped__)
     if kind.__name__ in _LAZY_SEQUENCES and kind.__module__.startswith("airflow."):
         return list(value)
@@ -196,10 +198,12 @@ class Encoder:
         self._open: set[int] = set()  # ids of the containers around the current value
 
     def encode(self, value: Any) -> Any:
-        value = unwrap(value)
         encoder = builtin_types.ENCODERS.get(type(value))
         if encoder is not None:
             return encoder(self, value)
+        itself = unwrap(value)
+        if itself is not value:
+            return self.encode(itself)
         return packages.encode(self, value) or classes.encode(self, value)
 
     def items(self, container: Any, items: Iterable[Any]) -> list[Any]:
