@@ -7,6 +7,10 @@ INJECTIONS ?= 1200
 VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0
 DAG ?= TestDag
 CONF ?= {}
+# As they were written, with any quotes and dollar signs: make would expand them, and so would a shell.
+export RAW_DAG := $(value DAG)
+export RAW_CONF := $(value CONF)
+unexport DAG CONF
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,7 +56,7 @@ up: ## build and start the Compose stack, and wait until it is healthy (EXECUTOR
 	@scripts/up.sh
 
 trigger: ## run TestDag in the Compose stack and wait for its end (DAG=TestDag CONF='{}')
-	@scripts/compose.sh exec -T airflow-scheduler python /opt/airflow/scripts/run_dag.py $(DAG) --conf '$(CONF)'
+	@scripts/compose.sh exec -T airflow-scheduler python /opt/airflow/scripts/run_dag.py "$$RAW_DAG" --conf "$$RAW_CONF"
 
 ps: ## the services of the Compose stack
 	@scripts/compose.sh ps

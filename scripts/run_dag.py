@@ -86,10 +86,20 @@ def summary(dag_id: str, run_id: str) -> str:
     )
 
 
+def _json_object(text: str) -> dict:
+    try:
+        conf = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"it is no JSON ({error}): {text}") from None
+    if not isinstance(conf, dict):
+        raise argparse.ArgumentTypeError(f"it is no JSON object: {text}")
+    return conf
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dag_id")
-    parser.add_argument("--conf", type=json.loads, default={}, help="JSON for the run, such as its params")
+    parser.add_argument("--conf", type=_json_object, default={}, help="JSON for the run, such as its params")
     options = parser.parse_args()
     logging.disable(logging.INFO)
     start = time.monotonic()

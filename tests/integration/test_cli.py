@@ -54,6 +54,45 @@ def test_ls_tells_what_is_there_and_whether_it_is_referred_to(task, orphan, caps
     assert set(second) == {"object", "type", "shape", "size", "age", "referenced"}
 
 
+METADATA = {
+    "type": "%1b%5b2J%5bred%5d%0aforged",
+    "shape": "4 x %27 x x",
+    "codec": "no such",
+    "raw-size": "9" * 200,
+    "file-name": "..%2f%1b]0;x",
+}
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_what_others_wrote_into_the_bucket_is_printed_harmlessly(task, prefix, s3, capsys, output):
+    task.push([1])
+    for segment in ("[/]", "[red]a", "\x9bz", "a"):
+        key = task.object_key().replace("task_id=task", f"task_id={segment}")
+        s3.Object(key).put(Body=b"\x1b]0;title\x07text\x1b[2J", Metadata=METADATA)
+    code, out, err = run(capsys, "ls", "--output", output)
+    assert (code, err) == (0, "")
+    assert not set("\x1b\x07\x9b") & set(out)
+    assert "no such" not in out
+    code, out, err = run(capsys, "show", f"s3://{s3.name}/{key}")
+    assert code == 1
+    assert not set("\x1b\x07\x9b") & set(out + err)
+    s3.Object(key).put(Body=b"\x1b]0;title\x07text\x1b[2J\n", Metadata={**METADATA, "codec": "file"})
+    code, out, err = run(capsys, "show", f"s3://{s3.name}/{key}")
+    assert code == 0
+    assert "\\x1b]0;title\\x07text" in out
+    assert not set("\x1b\x07\x9b") & set(out + err)
+
+
+def test_long_ids_and_keys_are_found_by_show(new_task, capsys):
+    task = new_task(dag_id="\u2013" * 100, task_id="t" * 250)
+    task.push([1, 2], key="k" * 300)
+    task.push([3], key="k" * 299)
+    code, out, _ = run(capsys, "show", *ids(task), "--key", "k" * 300)
+    assert (code, json.loads(out)) == (0, [1, 2])
+    _, out, _ = run(capsys, "ls", *ids(task), "--output", "json")
+    assert [line["referenced"] for line in json.loads(out)] == ["yes", "yes"]
+
+
 @pytest.mark.parametrize("output", ["table", "yaml"])
 def test_ls_can_be_narrowed_down(task, orphan, capsys, output):
     task.push(FRAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -83,6 +84,28 @@ def test_an_env_of_an_earlier_version_gets_the_new_settings_only(project):
     assert after.count("UI_PASSWORD=") == after.count("S3_BUCKET=") == 1
     assert len(re.search(r"^REDIS_PASSWORD=(.*)$", after, re.M)[1]) >= 32
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+
+
+CONFS = [
+    '{"query": "SELECT \'a\' AS a"}',
+    '{"query": "SELECT $1, $$x$$, $(HOME), ${HOME}, `id`"}',
+    '{"query": "SELECT $(1, \\"a b\\" # ; & | * \\\\ !"}',
+]
+
+
+@pytest.mark.parametrize("conf", CONFS)
+@pytest.mark.parametrize("by_environment", [False, True], ids=["as an argument", "by the environment"])
+def test_make_trigger_hands_over_its_conf_as_it_was_written(tmp_path, conf, by_environment):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "scripts").mkdir()
+    compose = tmp_path / "scripts/compose.sh"
+    compose.write_text("#!/usr/bin/env python3\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    compose.chmod(0o755)
+    arguments = [] if by_environment else [f"CONF={conf}"]
+    environment = {**os.environ, **({"CONF": conf} if by_environment else {})}
+    command = ["make", "-s", "trigger", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)[-3:] == ["TestDag", "--conf", conf]
 
 
 def test_every_setting_of_the_compose_file_is_in_the_example():

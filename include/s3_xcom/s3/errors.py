@@ -113,7 +113,7 @@ def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[
         return _explain_answer(error.response, settings, connection, pushed)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
         return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
-    if isinstance(error, boto.SSLError) or _is_missing_ca_file(error):
+    if isinstance(error, boto.SSLError):
         return _explain_tls(error, connection)
     broken = (boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError, HTTPError)
     if isinstance(error, broken):
@@ -128,48 +128,27 @@ def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[
     return None, ""
 
 
-def _explain_tls(error: Exception, connection: str) -> tuple[type[XComError], str]:
-    text = str(error)
-    if _is_missing_ca_file(error):
-        return SettingError, (
-            "the file with trusted certificates cannot be read. `verify` in the extra of the "
-            f"{connection}, or AWS_CA_BUNDLE, must be the path of a CA bundle on this machine; `verify` can also "
-            "be true or false."
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in text or "doesn't match" in text:
+def _explain_tls(error: Any, connection: str) -> tuple[type[XComError], str]:
+    # botocore's error holds urllib3's, and that the one of the ssl module.
+    wrapped = error.kwargs["error"]
+    cause = next((item for item in wrapped.args if isinstance(item, Exception)), wrapped)
+    reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__
+    if isinstance(cause, ssl.SSLCertVerificationError):
         return StorageError, (
-            f"the certificate of the endpoint is not trusted ({_tls_reason(error)}). Set `verify` in the extra of "
-            f"the {connection}, or AWS_CA_BUNDLE, to the path of a CA bundle that has its issuer; `verify` "
-            "false switches the check off."
+            f"the certificate of the endpoint is not trusted ({reason}). Set `verify` in the extra of the "
+            f"{connection}, or AWS_CA_BUNDLE, to the path of a CA bundle that has its issuer; `verify` false "
+            "switches the check off."
+        )
+    if getattr(cause, "library", "") == "X509" or not isinstance(cause, ssl.SSLError):
+        return SettingError, (
+            f"the file with trusted certificates cannot be read ({reason}). `verify` in the extra of the "
+            f"{connection}, or AWS_CA_BUNDLE, must be the path of a CA bundle on this machine; `verify` can "
+            "also be true or false."
         )
     return StorageError, (
-        f"the endpoint does not speak TLS as expected ({_tls_reason(error)}). Check whether the endpoint in the "
+        f"the endpoint does not speak TLS as expected ({reason}). Check whether the endpoint in the "
         f"{connection} should start with http:// or https://."
     )
-
-
-def _is_missing_ca_file(error: Any) -> bool:
-    """Whether the CA bundle that was set is no file, or none with certificates."""
-    inner = getattr(error, "kwargs", {}).get("error") if hasattr(error, "kwargs") else error
-    chain = [error, inner, getattr(inner, "reason", None), getattr(error, "__cause__", None)]
-    texts = " ".join(str(item) for item in chain if item is not None)
-    return (
-        "CA certificate bundle" in texts
-        or (any(isinstance(item, FileNotFoundError) for item in chain) and "verify" not in texts.lower())
-        or "NO_CERTIFICATE_OR_CRL_FOUND" in texts
-        or "[Errno 2]" in texts
-        or "[X509]" in texts
-    )
-
-
-def _tls_reason(error: Any) -> str:
-    """OpenSSL's own phrase, such as ``certificate has expired``."""
-    inner = getattr(error, "kwargs", {}).get("error")
-    while inner is not None and not isinstance(inner, ssl.SSLError):
-        inner = getattr(inner, "reason", None) or next(
-            (item for item in getattr(inner, "args", ()) if isinstance(item, Exception)), None
-        )
-    return getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(error).__name__
 
 
 def _explain_answer(
