@@ -1,8 +1,8 @@
 """Private copies of pulled files: directories that go with their File, or with the process that made them.
 
-A task's process ends without clean-up handlers (os._exit), or by a signal. So each process holds a lock on its
-directories, which the kernel lets go of when the process is gone, and a later process removes what nobody holds.
-A lock is seen wherever the directory is, also by processes in other containers, where process ids say nothing.
+A task's process ends without clean-up handlers (os._exit), or by a signal. So each process holds a lock on
+its directories, which the kernel lets go of when the process is gone, and a later process removes what nobody
+holds. A lock is seen wherever the directory is, also in other containers, where process ids say nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _remove_abandoned() -> None:
 
 
 def _lock(directory: Path, *, wait: bool) -> int | None:
-    """A file descriptor that holds the lock of a directory; None if it is held elsewhere, or cannot be had."""
+    """A file descriptor that holds the lock of a directory; None if another does, or there are no locks."""
     try:
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:

@@ -35,7 +35,7 @@ def pull(row: Row) -> Any:
 
 
 def pull_reference(reference: Reference) -> Any:
-    """The value that a reference points to. Files and mapped sequences are rebuilt by it when they are unpickled.
+    """The value that a reference points to. Unpickled files and mapped sequences are made by it.
 
     Errors as of :func:`pull`.
     """

@@ -1,4 +1,4 @@
-"""What an object is, and the reference to it: one record, as JSON in the metadata database and as S3's user metadata."""
+"""What an object is, and the reference to it: as JSON in the metadata database, and as S3's user metadata."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ObjectInfo:
         return self.type + (f" ({shape})" if shape else "")
 
     def to_metadata(self, owner: Owner) -> dict[str, str]:
-        """The object's user metadata, for whoever finds it in the bucket. Percent-encoded, since S3 takes ASCII."""
+        """The object's user metadata, for whoever finds it in the bucket. Percent-encoded: S3 takes ASCII."""
         words = {
             "s3-xcom-version": VERSION,
             "codec": self.codec,
@@ -72,7 +72,7 @@ class ObjectInfo:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> ObjectInfo:
-        """What user metadata says of an object. Anybody may have written it: what makes no sense is left out."""
+        """What user metadata says of an object. Others may have written it: what makes no sense is left out."""
         words = {name: unquote(word) for name, word in metadata.items()}
         numbers = words.get("shape", "").split(" x ")
         return cls(
@@ -92,7 +92,7 @@ class Reference:
     :param size: length of the object in bytes
     :param etag: the ETag S3 gave it; pins its content
     :param info: what the object is
-    :param sha256: of the object, in hexadecimal: identifies the content if its ETag changed, as after a restore
+    :param sha256: of the object, in hexadecimal: identifies the content if its ETag changed, as by a restore
     :param pushed: when it was pushed, in ISO 8601
     """
 
@@ -200,8 +200,8 @@ def check(reference: Reference, settings: Settings) -> None:
     """
     if reference.bucket != settings.bucket or not keys.is_key(reference.key, settings):
         raise BadReferenceError(
-            f"The reference {reference.address} leads out of s3://{settings.bucket}/{keys.root(settings)} and is "
-            "not followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
+            f"The reference {reference.address} leads out of s3://{settings.bucket}/{keys.root(settings)} and "
+            "is not followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
         )
 
 

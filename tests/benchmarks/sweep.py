@@ -43,9 +43,7 @@ def put_all() -> None:
     store = Store.configured()
 
     def put(run_id: str, map_index: int) -> bytes:
-        key = (
-            make_stem(store.settings, Owner("sweep", run_id, "task", map_index, "return_value")) + ".json"
-        )
+        key = make_stem(store.settings, Owner("sweep", run_id, "task", map_index, "return_value")) + ".json"
         etag = store.client.put_object(Bucket=store.settings.bucket, Key=key, Body=b"[]")["ETag"]
         reference = Reference(store.settings.bucket, key, 2, etag, ObjectInfo("json", "list", [0]), "0" * 64)
         return reference.to_json()

@@ -59,7 +59,9 @@ LIKELY = st.sampled_from(
 )  # fmt: skip
 
 
-@given(changes=st.dictionaries(st.sampled_from(NAMES), LIKELY | JSON, min_size=1, max_size=2), drop=st.booleans())
+@given(
+    changes=st.dictionaries(st.sampled_from(NAMES), LIKELY | JSON, min_size=1, max_size=2), drop=st.booleans()
+)
 @settings(
     max_examples=60, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -94,7 +96,13 @@ def test_a_sequence_without_its_shape_is_a_damaged_row(task, kind, shape):
 def test_a_damaged_row_can_be_overwritten_and_cleared(task):
     from airflow.models import XCom
 
-    for damaged in (b"{", b"\xff\xfe", b'{"__s3_xcom__": "reference"}', b'{"__s3_xcom__": 7}', b"[" * 100_000):
+    for damaged in (
+        b"{",
+        b"\xff\xfe",
+        b'{"__s3_xcom__": "reference"}',
+        b'{"__s3_xcom__": 7}',
+        b"[" * 100_000,
+    ):
         task.push([1])
         task.set_row(damaged)
         assert "unreadable" in str(task.shown()) or task.shown() is not None

@@ -61,7 +61,9 @@ def test_a_memoryview_comes_back_as_one(task, wrap):
     for format_ in "Bcbd":
         view = memoryview(b"\0\xff" * 1000).cast(format_)
         pulled = pushed(task, wrap(view))
-        found = pulled if type(pulled) is memoryview else pulled["a"][1] if type(pulled) is dict else pulled[0]
+        found = (
+            pulled if type(pulled) is memoryview else pulled["a"][1] if type(pulled) is dict else pulled[0]
+        )
         assert type(found) is memoryview
         assert found.format == format_
         assert found.tobytes() == view.tobytes()
@@ -73,7 +75,11 @@ def test_a_memoryview_comes_back_as_one(task, wrap):
     ids=["with gaps", "in two dimensions"],
 )
 def test_a_memoryview_that_bytes_would_change_is_refused(task, view):
-    for value in (view, [view], pd.DataFrame({"b": pd.Series([view], dtype=object)}) if view.ndim == 1 else [view]):
+    for value in (
+        view,
+        [view],
+        pd.DataFrame({"b": pd.Series([view], dtype=object)}) if view.ndim == 1 else [view],
+    ):
         with pytest.raises(UnsupportedValueError, match=r"Return bytes\(\.\.\.\) of it"):
             task.push(value)
 
@@ -83,7 +89,11 @@ RANGES = """SELECT '[1,5)'::int4range AS a, 'empty'::int4range AS b, '(,5]'::num
 
 
 def test_ranges_come_back(task, connection):
-    for value in (fetch(connection, RANGES), pd.read_sql(RANGES, connection), rows(pd.read_sql(RANGES, connection))):
+    for value in (
+        fetch(connection, RANGES),
+        pd.read_sql(RANGES, connection),
+        rows(pd.read_sql(RANGES, connection)),
+    ):
         pulled = pushed(task, value)
         if isinstance(value, pd.DataFrame):
             pulled, value = pulled.iloc[0].tolist(), value.iloc[0].tolist()
@@ -198,7 +208,9 @@ def test_lazy_results_of_mapped_tasks_become_lists_at_any_depth(task, new_task, 
     mapped = new_task()
     with create_session() as session:
         for map_index in range(3):
-            instance = TaskInstance(EmptyOperator(task_id="task"), run_id=mapped.ids["run_id"], map_index=map_index)
+            instance = TaskInstance(
+                EmptyOperator(task_id="task"), run_id=mapped.ids["run_id"], map_index=map_index
+            )
             instance.dag_id = mapped.ids["dag_id"]
             session.add(instance)
     for map_index in range(3):

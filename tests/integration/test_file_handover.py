@@ -101,7 +101,18 @@ time.sleep(60)
 def test_private_copies_of_processes_whose_ids_mean_nothing_here_are_left_alone(task, csv, monkeypatch):
     """As another container's are, which shares the temporary folder but not the process ids."""
     as_user = [] if os.geteuid() == 0 else ["--user", "--map-current-user"]
-    command = ["unshare", *as_user, "--pid", "--fork", "--kill-child", sys.executable, "-W", "ignore", "-c", HOLDER]
+    command = [
+        "unshare",
+        *as_user,
+        "--pid",
+        "--fork",
+        "--kill-child",
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        HOLDER,
+    ]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         theirs = Path(holder.stdout.readline().strip())
@@ -189,7 +200,9 @@ def denied() -> ClientError:
     return ClientError(answer, "GetObject")
 
 
-@pytest.mark.parametrize("error", [UsersError("mine"), denied(), OSError(28, "no space"), KeyError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [UsersError("mine"), denied(), OSError(28, "no space"), KeyError("x")], ids=repr
+)
 def test_an_error_of_the_users_own_while_a_file_is_open_is_neither_renamed_nor_counted(
     task, csv, counted, error
 ):

@@ -320,6 +320,7 @@ def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, 
     from airflow.utils.db_cleanup import run_cleanup
 
     from include.s3_xcom.admin.sweep import sweep
+
     run, cleaned, kept = new_task(), new_task(), new_task()
     run.push([1])
     session.delete(session.query(DagRun).filter_by(run_id=run.ids["run_id"]).one())

@@ -29,7 +29,9 @@ def server(stack, monkeypatch) -> Iterator[Callable]:
         monkeypatch.setenv(name, value)
     ask = proxy.ask
 
-    def become(request: Callable = lambda data: data, answer: Callable = lambda head, body: (head, body)) -> None:
+    def become(
+        request: Callable = lambda data: data, answer: Callable = lambda head, body: (head, body)
+    ) -> None:
         monkeypatch.setattr(proxy, "ask", lambda data: answer(*ask(request(data))))
 
     yield become
@@ -85,7 +87,9 @@ def test_what_was_altered_is_not_pushed_again_where_the_server_ignores_condition
 
 
 @pytest.mark.parametrize("kind", SEQUENCES)
-def test_what_was_not_altered_is_pushed_again_on_any_server(new_task, s3, server, tmp_path, kind, monkeypatch):
+def test_what_was_not_altered_is_pushed_again_on_any_server(
+    new_task, s3, server, tmp_path, kind, monkeypatch
+):
     for request in (IGNORES_CONDITIONS, lambda data: data):
         server(request)
         first, second = new_task(), new_task()
@@ -108,9 +112,11 @@ def test_an_altered_object_is_not_read_where_the_server_ignores_conditions(task,
     task.push(SEQUENCES[kind](tmp_path))
     pulled = task.pull()
     alter(s3, task.object_key())
-    reads = [lambda: pulled.path, lambda: pulled.read_csv()] if kind == "file" else [
-        lambda: pulled[1], lambda: list(pulled), lambda: pulled[-1]
-    ]
+    reads = (
+        [lambda: pulled.path, lambda: pulled.read_csv()]
+        if kind == "file"
+        else [lambda: pulled[1], lambda: list(pulled), lambda: pulled[-1]]
+    )
     for read in reads:
         with pytest.raises(IntegrityError, match="not the one that was pushed"):
             read()
@@ -138,7 +144,9 @@ def task_reference(task):
     return reference_in(bytes(task.row()))
 
 
-@pytest.mark.parametrize("change", [lambda etag: etag.strip(b'"'), lambda etag: b"W/" + etag], ids=["bare", "weak"])
+@pytest.mark.parametrize(
+    "change", [lambda etag: etag.strip(b'"'), lambda etag: b"W/" + etag], ids=["bare", "weak"]
+)
 def test_etags_may_be_written_otherwise_in_answers(new_task, server, tmp_path, change):
     def answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
         head = re.sub(rb'(?i)(\r\netag: *)("[^"]*")', lambda m: m[1] + change(m[2]), head)
@@ -155,7 +163,7 @@ def test_etags_may_be_written_otherwise_in_answers(new_task, server, tmp_path, c
 
 def test_a_server_that_refuses_the_right_etag_of_a_copy_is_not_believed(new_task, server, monkeypatch):
     """Swift does, for objects that were uploaded in parts."""
-    wrong = b"\r\nx-amz-copy-source-if-match: \"0\""
+    wrong = b'\r\nx-amz-copy-source-if-match: "0"'
     task, second = new_task(), new_task()
     task.push(items([1, 2, 3]))
     server(lambda request: re.sub(rb"(?i)\r\nx-amz-copy-source-if-match:[^\r]*", wrong, request))

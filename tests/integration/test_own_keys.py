@@ -100,16 +100,16 @@ def test_the_scheduler_decides_about_a_skipped_task_when_the_object_is_gone(stac
         run.dag = dag
         session.add(run)
         session.flush()
-        instances = {name: TaskInstance(dag.get_task(name), run_id="manual__1") for name in ("branch", "a", "b")}
+        instances = {
+            name: TaskInstance(dag.get_task(name), run_id="manual__1") for name in ("branch", "a", "b")
+        }
         for instance in instances.values():
             session.add(instance)
         instances["branch"].state = State.SUCCESS
         session.flush()
         branch.skip_all_except(instances["branch"], "a")
         check = NotPreviouslySkippedDep()
-        states = [
-            check.is_met(instances[name], session, DepContext()) for name in ("a", "b")
-        ]
+        states = [check.is_met(instances[name], session, DepContext()) for name in ("a", "b")]
         assert states == [True, False]
         session.rollback()
 

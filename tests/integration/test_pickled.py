@@ -85,7 +85,9 @@ def test_a_python_without_airflow_is_told_what_is_missing(task, stack, tmp_path)
     done = subprocess.run(command, env=stack.airflow.environment, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("include.s3_xcom.errors.SettingError: This Python cannot read XComs in S3: it has no")
+    assert last.startswith(
+        "include.s3_xcom.errors.SettingError: This Python cannot read XComs in S3: it has no"
+    )
 
 
 def test_a_python_without_settings_is_told_what_is_missing(task, stack, tmp_path):

@@ -165,7 +165,9 @@ IDS = st.one_of(
     st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=250),
     st.builds(str.__mul__, st.sampled_from(ODD), st.integers(1, 250)),
     st.text(st.sampled_from(ODD + "ax1"), min_size=1, max_size=250),
-    st.builds("{}{}".format, st.integers(1, 240).map("a".__mul__), st.text(st.sampled_from(ODD), max_size=10)),
+    st.builds(
+        "{}{}".format, st.integers(1, 240).map("a".__mul__), st.text(st.sampled_from(ODD), max_size=10)
+    ),
 )
 KEYS = st.one_of(IDS, st.builds(str.__mul__, st.sampled_from(ODD), st.integers(250, 512)))
 

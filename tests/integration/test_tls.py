@@ -33,7 +33,9 @@ def make_certificate(directory: Path, name: str, days: int = 1) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=10))
         .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
@@ -107,7 +109,13 @@ def test_a_certificate_that_is_not_trusted_is_named(task, connect, endpoint):
         task.push([1])
     message = str(raised.value)
     assert "the certificate of the endpoint is not trusted (self" in message
-    for word in ("`verify`", "AWS_CA_BUNDLE", f"Airflow connection {names[-1]!r}", "a dag.task", "s3://xcom/"):
+    for word in (
+        "`verify`",
+        "AWS_CA_BUNDLE",
+        f"Airflow connection {names[-1]!r}",
+        "a dag.task",
+        "s3://xcom/",
+    ):
         assert word in message
     assert "whether it answers" not in message
 
@@ -142,7 +150,9 @@ def test_a_bundle_can_be_named_in_the_connection_or_by_the_environment(task, con
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"], ids=["no file", "empty", "no certificate"])
 @pytest.mark.parametrize("by_environment", [False, True], ids=["in the connection", "by the environment"])
-def test_a_bundle_that_is_none_is_named(task, connect, endpoint, tmp_path, monkeypatch, content, by_environment):
+def test_a_bundle_that_is_none_is_named(
+    task, connect, endpoint, tmp_path, monkeypatch, content, by_environment
+):
     path = tmp_path / "bundle.pem"
     if content is not None:
         path.write_text(content)

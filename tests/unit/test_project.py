@@ -30,7 +30,11 @@ before = set(sys.modules)
 import include.s3_xcom_backend
 print(*sorted(set(sys.modules) - before))
 """
-    own = ["include", "include.s3_xcom", *(f"include.s3_xcom.on_airflow{x}" for x in ("", ".deletion", ".releases"))]
+    own = [
+        "include",
+        "include.s3_xcom",
+        *(f"include.s3_xcom.on_airflow{x}" for x in ("", ".deletion", ".releases")),
+    ]
     assert run_python(code).split() == [*own, "include.s3_xcom_backend"]
 
 

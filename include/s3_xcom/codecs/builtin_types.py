@@ -170,6 +170,10 @@ def _decode_default_dict(value: list, factory: str | None) -> collections.defaul
     return collections.defaultdict(None if factory is None else _FACTORIES[factory], as_list(value))
 
 
+def _decode_memoryview(value: str, format: str = "B") -> memoryview:  # noqa: A002
+    return make_memoryview(from_base64(value), as_str(format))
+
+
 def _from_list(kind: Callable[[list], Any]) -> Callable[[list], Any]:
     return lambda value: kind(as_list(value))
 
@@ -184,7 +188,7 @@ DECODERS: dict[str, Callable[..., Any]] = {
     "str": lambda value: from_base64(value).decode("utf-8", "surrogatepass"),
     "bytes": from_base64,
     "bytearray": lambda value: bytearray(from_base64(value)),
-    "memoryview": lambda value, format="B": make_memoryview(from_base64(value), as_str(format)),
+    "memoryview": _decode_memoryview,
     "tuple": _from_list(tuple),
     "set": _from_list(set),
     "frozenset": _from_list(frozenset),

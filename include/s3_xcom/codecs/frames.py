@@ -108,12 +108,16 @@ def _slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, An
     return {**level, "range": [part.start, part.stop, part.step]}
 
 
-def from_table(table: pa.Table) -> Any:
-    """What :func:`to_table` got.
+def from_table(table: pa.Table, first: int | None = None) -> Any:
+    """Inverse of :func:`to_table`.
 
-    :raises FormatError: if the table is none of its
+    :param first: for some rows of the table that was made, the number of the first of them
+    :raises FormatError: if to_table() did not make it
     """
     meta = tagged.loads((table.schema.metadata or {}).get(METADATA_KEY, b"null"))
+    if first is not None:
+        levels = meta["index"]["levels"]
+        meta["index"]["levels"] = [_slice_level(level, first, table.num_rows) for level in levels]
     specs = meta["columns"]
     index = _decode_index(table, len(specs), meta["index"])
     if meta["type"] == "Index":

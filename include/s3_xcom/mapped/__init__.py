@@ -6,7 +6,8 @@ from typing import Any
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import packages
-from include.s3_xcom.mapped.batches import Batches, batches
+from include.s3_xcom.mapped.batches import CODEC, WIDE_CODEC, Batches, batches
+from include.s3_xcom.mapped.batches import whole as whole_frame
 from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
 from include.s3_xcom.mapped.rows import Rows, rows
 from include.s3_xcom.mapped.sequence import Mapped
@@ -15,19 +16,26 @@ from include.s3_xcom.s3.store import Store
 
 __all__ = ["CODECS", "Mapped", "batches", "items", "media_type", "pulled", "rows", "whole"]
 
-CODECS: dict[str, type[Mapped]] = {"rows": Rows, "batches": Batches, JSON_CODEC: Items, ZIP_CODEC: Items}
+CODECS: dict[str, type[Mapped]] = {
+    "rows": Rows,
+    CODEC: Batches,
+    WIDE_CODEC: Batches,
+    JSON_CODEC: Items,
+    ZIP_CODEC: Items,
+}
 
 
 def media_type(codec: str) -> str:
     """Of the objects of one of the codecs here."""
-    return {JSON_CODEC: codecs.JSON, ZIP_CODEC: codecs.ZIP}.get(codec, packages.PARQUET)
+    others = {JSON_CODEC: codecs.JSON, ZIP_CODEC: codecs.ZIP, WIDE_CODEC: packages.ARROW}
+    return others.get(codec, packages.PARQUET)
 
 
 def whole(codec: str, body: bytes, shape: list[int]) -> Any:
     """What an object holds, read without a layout: the frame, or the list."""
     if codec in (JSON_CODEC, ZIP_CODEC):
         return from_object(codec, body)
-    return codecs.decode("parquet", body, rows=shape[0])
+    return whole_frame(codec, body, shape[0])
 
 
 def pulled(store: Store, reference: Reference) -> Mapped:

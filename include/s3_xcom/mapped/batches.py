@@ -1,7 +1,8 @@
 """``batches(frame, size)``: a DataFrame in pieces of some rows each.
 
 The object is a Parquet file of the frame that is made of one whole Parquet file a batch
-(:mod:`include.s3_xcom.codecs.footers`): a mapped task reads its own batch as one, other tools read all.
+(:mod:`include.s3_xcom.codecs.footers`): a mapped task reads its own batch as one, other tools read all. For
+frames of many columns in batches of few rows it is an Arrow file (:mod:`include.s3_xcom.mapped.record_batches`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from include.s3_xcom.s3.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
+CODEC, WIDE_CODEC = "batches", "batches.arrow"
+
 _PADDING = b"\0"  # no Parquet file ends in it
 
 
@@ -31,16 +34,16 @@ class Batches(Mapped):
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Batches:
         """Those that a reference points to."""
-        rows = reference.info.shape[0]
+        info = reference.info
+        if info.codec == WIDE_CODEC:
+            from include.s3_xcom.mapped.record_batches import RecordBatches
 
-        def load(body: bytes) -> pd.DataFrame:
-            return codecs.decode("parquet", body.rstrip(_PADDING), rows=rows)
+            return cls(RecordBatches(store, reference, info.shape[0]), info.type, info.shape)
 
-        return cls(
-            RemoteElements(store, reference, lambda body: [body], load),
-            reference.info.type,
-            reference.info.shape,
-        )
+        def load(body: bytes, number: int) -> pd.DataFrame:
+            return codecs.decode("parquet", body.rstrip(_PADDING), rows=info.shape[0])
+
+        return cls(RemoteElements(store, reference, lambda body: [body], load), info.type, info.shape)
 
     def to_frame(self) -> pd.DataFrame:
         """The frame itself, with its dtypes and index.
@@ -50,14 +53,17 @@ class Batches(Mapped):
         stored = self.stored
         if stored is None:
             return self._source.frame.copy()
-        return codecs.decode("parquet", stored.store.get(stored.reference), rows=self.shape[0])
+        return whole(stored.reference.info.codec, stored.store.get(stored.reference), self.shape[0])
 
     def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs import footers, frames
+        from include.s3_xcom.mapped import record_batches
 
         # Its numbers are the frame's own, not copied.
         frame, size = self._source.frame, self._source.size
         table = frames.to_table(frame)
+        if record_batches.suits(table, len(self)):
+            return record_batches.encode(table, size)
         planner = Planner()
 
         def pieces() -> Iterator[bytes]:
@@ -75,7 +81,20 @@ class Batches(Mapped):
             yield planner.index()
             yield footer.to_bytes()
 
-        return EncodedSequence("batches", ".parquet", packages.PARQUET, pieces(), planner)
+        return EncodedSequence(CODEC, ".parquet", packages.PARQUET, pieces(), planner)
+
+
+def whole(codec: str, body: bytes, rows: int) -> pd.DataFrame:
+    """The frame, from the bytes of the whole object.
+
+    :param rows: of the frame
+    :raises FormatError: if they are nothing that a push writes
+    """
+    if codec == WIDE_CODEC:
+        from include.s3_xcom.mapped import record_batches
+
+        return record_batches.whole(body)
+    return codecs.decode("parquet", body, rows=rows)
 
 
 class FrameBatches:

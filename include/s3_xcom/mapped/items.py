@@ -19,6 +19,7 @@ from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
+from include.s3_xcom.mapped.sink import Sink
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 
@@ -36,9 +37,9 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """Those that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
+            stored = RemoteElements(store, reference, lambda body: [body], lambda body, _: _load_member(body))
         else:
-            stored = RemoteElements(store, reference, split_lines, lambda line: tagged.loads(line[1:]))
+            stored = RemoteElements(store, reference, split_lines, lambda line, _: tagged.loads(line[1:]))
         return cls(stored, reference.info.type, reference.info.shape)
 
     def encode(self) -> EncodedSequence:
@@ -129,7 +130,7 @@ _INDEX = "index"
 
 
 def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
-    sink = _Sink()
+    sink = Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for number, value in enumerate(values):
             encoded = _encode(value, number)
@@ -144,25 +145,6 @@ def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
             yield sink.take()
         archive.writestr(zipfile.ZipInfo(_INDEX), planner.index())
     yield sink.take()
-
-
-class _Sink(io.BytesIO):
-    """A file from which what was written can be taken away."""
-
-    _taken = 0
-
-    def take(self) -> bytes:
-        data = self.getvalue()
-        self._taken += len(data)
-        super().seek(0)
-        self.truncate()
-        return data
-
-    def tell(self) -> int:
-        return self._taken + super().tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._taken + super().seek(offset - self._taken, whence)
 
 
 def _load_member(body: bytes) -> Any:

@@ -130,13 +130,33 @@ class Planner:
     """Lays out blocks one after the other, as they come to be written.
 
     :param start: of the first block, in bytes
+    :param pads: whether blocks may be padded; otherwise only blocks of the same size make a run
     """
 
-    def __init__(self, start: int = 0) -> None:
+    def __init__(self, start: int = 0, *, pads: bool = True) -> None:
         self._start = self._end = start
+        self._max_padding = MAX_PADDING if pads else 0
         self._length = 0
         self._runs: list[list[int]] = []
         self._entries: list[bytes] = []
+
+    @property
+    def end(self) -> int:
+        """Where the last block ends, in bytes."""
+        return self._end
+
+    def start_at(self, start: int) -> None:
+        """Set the start of the first block, in bytes, where only writing has told it."""
+        self._start = self._end = start
+
+    def skip(self, size: int) -> None:
+        """Note what was written behind the last block, in bytes."""
+        self._end += size
+
+    @property
+    def has_index(self) -> bool:
+        """Whether there are blocks that only the index finds."""
+        return bool(self._entries)
 
     def layout(self, before_index: int = 0) -> Layout:
         """Of the blocks so far.
@@ -177,7 +197,7 @@ class Planner:
             self._runs[-1][0] += 1
             block = Block(self._end, self._runs[-1][2], self._length)
         else:
-            padded = size + min(size // 16, MAX_PADDING)
+            padded = size + min(size // 16, self._max_padding)
             if elements > 1:  # which may have been gathered up to the padded size of the run before
                 padded = min(padded, BLOCK_BYTES + MAX_PADDING)
             block = Block(self._end, padded, self._length)
@@ -193,7 +213,7 @@ class Planner:
     def _fills(self, size: int) -> bool:
         """Whether a block is of the length of the current run's."""
         stride = self._current[2]
-        return stride - 2 * min(stride // 16, MAX_PADDING) <= size <= stride
+        return stride - 2 * min(stride // 16, self._max_padding) <= size <= stride
 
 
 def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:

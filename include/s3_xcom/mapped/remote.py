@@ -17,7 +17,7 @@ from include.s3_xcom.s3.store import Store
 # Blocks that are loaded at once: one after the other they cost more in handing over than in loading.
 JOB_BYTES = 1024 * 1024
 
-Part = tuple[bytes, slice]  # a block's bytes, and which of its elements are asked for
+Part = tuple[bytes, int, slice]  # a block's bytes, the number of its first element, and which are asked for
 
 _TOO_FEW = "A block of the object does not hold the elements that it should."
 
@@ -26,7 +26,7 @@ class RemoteElements:
     """The elements of one object.
 
     :param split: a block's bytes to those of its elements
-    :param load: the bytes of an element to the element
+    :param load: the bytes of an element, and its number, to the element
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RemoteElements:
         store: Store,
         reference: Reference,
         split: Callable[[bytes], list[bytes]],
-        load: Callable[[bytes], Any],
+        load: Callable[[bytes, int], Any],
     ) -> None:
         self.store = store
         self.reference = reference
@@ -60,7 +60,7 @@ class RemoteElements:
             block, elements = self._kept
             if not self._holds(block, elements, number):
                 raise FormatError(_TOO_FEW)
-            return self._load(elements[number - block.first])
+            return self._load(elements[number - block.first], number)
 
     def span(self, start: int, stop: int) -> Iterator[Any]:
         """Elements one after the other: one request, and a few blocks in memory at a time.
@@ -88,7 +88,7 @@ class RemoteElements:
         size = 0
         for block, numbers in self._blocks(start, stop):
             wanted = slice(numbers.start - block.first, numbers.stop - block.first)
-            job.append((self._read(body, block.size), wanted))
+            job.append((self._read(body, block.size), block.first, wanted))
             size += block.size
             if size >= JOB_BYTES:
                 yield job
@@ -97,13 +97,13 @@ class RemoteElements:
             yield job
 
     def _load_all(self, job: list[Part]) -> list[Any]:
-        return [element for data, wanted in job for element in self._load_part(data, wanted)]
+        return [element for part in job for element in self._load_part(*part)]
 
-    def _load_part(self, data: bytes, wanted: slice) -> Iterator[Any]:
+    def _load_part(self, data: bytes, first: int, wanted: slice) -> Iterator[Any]:
         elements = self._split(data)[wanted]
         if len(elements) != wanted.stop - wanted.start:
             raise FormatError(_TOO_FEW)
-        return map(self._load, elements)
+        return map(self._load, elements, itertools.count(first + wanted.start))
 
     def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)

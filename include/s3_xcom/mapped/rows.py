@@ -30,7 +30,7 @@ class Rows(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Rows:
         """Those that a reference points to."""
         return cls(
-            RemoteElements(store, reference, split_lines, tagged.loads),
+            RemoteElements(store, reference, split_lines, lambda line, _: tagged.loads(line)),
             reference.info.type,
             reference.info.shape,
         )

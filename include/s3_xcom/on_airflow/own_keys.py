@@ -68,10 +68,10 @@ def _link_keys() -> set[str]:
 
 
 def pull_own(row: Row) -> Any:
-    """The value of an XCom that Airflow reads itself, and that an earlier version of this backend put into S3.
+    """The value of an XCom of Airflow's own that an earlier version of this backend put into S3.
 
-    Never raises: the scheduler would stop. Where S3 does not give the value, it is None, as if the task had pushed
-    nothing, and the log says why. S3 is asked once a minute at most, with little patience.
+    Never raises: the scheduler would stop. Where S3 does not give the value, it is None, as if the task had
+    pushed nothing, and the log says why. S3 is asked once a minute at most, with little patience.
     """
     address = str(row.object_key)
     kept = _kept.get(address)

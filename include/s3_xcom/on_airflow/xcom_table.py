@@ -1,9 +1,9 @@
 """Which objects of the bucket the metadata database refers to.
 
-Two questions, for two purposes. *By ids*: the database is asked for the XComs that the keys of a thousand objects
-name, which costs one query by index, and finds the reference of every object that stands where it was pushed.
-*By content*: all rows are read once, in one snapshot, and searched for the unique part of some keys. This finds
-a reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts.
+Two questions, for two purposes. *By ids*: the database is asked for the XComs that the keys of a thousand
+objects name. This costs one query by index, and finds each reference that stands where it was pushed. *By
+content*: all rows are read once, in one snapshot, and searched for the unique part of some keys. This finds a
+reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts.
 """
 
 from __future__ import annotations

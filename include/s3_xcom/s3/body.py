@@ -1,9 +1,9 @@
 """What arrives of an object, as a stream that is resumed where the connection breaks off.
 
 The ETag in the reference pins the object: with If-Match, S3 answers 412 for any other content, for whole
-objects and for ranges, and the ETag of each answer is compared besides, since some S3 servers ignore If-Match.
-The SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against
-what arrives whenever an object is read from its start to its end.
+objects and for ranges, and the ETag of each answer is compared too, since some S3 servers ignore If-Match. The
+SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against what
+arrives whenever an object is read from its start to its end.
 """
 
 from __future__ import annotations

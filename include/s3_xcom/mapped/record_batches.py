@@ -1,0 +1,131 @@
+"""Batches of a wide frame: an Arrow IPC file, a record batch for each batch.
+
+Parquet repeats the schema and describes each column anew in every file, 500 bytes a column: more than the data,
+where there are many columns and few rows. Here the schema is stored once, and a column costs some 60 bytes::
+
+    ARROW1 | schema, dictionaries | batch 0 | batch 1 | ... | schema, dictionaries, index | footer
+           |<------- head ------->|<-block->|
+
+The head is stored again before the index, where blocks are of so many sizes that there is one: so a batch is
+read by two requests, for the head (and the index behind it) and for the block. Head and block together are a
+stream of Arrow's own. https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from include.s3_xcom.codecs import frames, packages, tables
+from include.s3_xcom.errors import FormatError
+from include.s3_xcom.mapped.batches import WIDE_CODEC
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, Block, Planner, from_entry
+from include.s3_xcom.mapped.remote import RemoteElements
+from include.s3_xcom.mapped.sequence import EncodedSequence
+from include.s3_xcom.mapped.sink import Sink
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARQUET_COLUMN_BYTES = 500
+"""What Parquet writes about each column of a batch."""
+
+_MAGIC_BYTES = 8
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+
+
+def suits(table: pa.Table, batches: int) -> bool:
+    """Whether Parquet would describe the columns of a batch at a length that counts beside their data.
+
+    :param table: of a frame, from :func:`frames.to_table`
+    :param batches: how many there are to be
+    """
+    description = PARQUET_COLUMN_BYTES * table.num_columns
+    if (
+        not batches
+        or description < BLOCK_BYTES / 2
+        or any(column.num_chunks != 1 for column in table.columns)
+    ):
+        return False
+    return description * 4 > table.nbytes / batches
+
+
+def encode(table: pa.Table, size: int) -> EncodedSequence:
+    """A table in batches, as the bytes of an object.
+
+    :param table: of a frame, from :func:`frames.to_table`
+    :param size: rows in each batch
+    """
+    planner = Planner(pads=False)  # the writer counts the bytes that it writes, and no others
+    sink = Sink()
+    rows = pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], schema=table.schema)
+
+    def pieces() -> Iterator[bytes]:
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            # Dictionaries come before the first record batch: an empty one brings them into the head.
+            writer.write_batch(rows.slice(0, 0))
+            head = sink.take()
+            planner.start_at(len(head))
+            yield head
+            for first in range(0, table.num_rows, size):
+                writer.write_batch(rows.slice(first, size))
+                planner.add(1, sink.tell() - planner.end)
+                yield sink.take()
+            if planner.has_index:
+                planner.skip(sink.write(head[_MAGIC_BYTES:]))
+                sink.write(planner.index())
+        yield sink.take()
+
+    return EncodedSequence(WIDE_CODEC, ".arrow", packages.ARROW, pieces(), planner)
+
+
+class RecordBatches(RemoteElements):
+    """The batches of one object.
+
+    :param rows: of the frame
+    """
+
+    def __init__(self, store: Store, reference: Reference, rows: int) -> None:
+        super().__init__(store, reference, lambda body: [body], self._load_batch)
+        self._rows = rows
+        self._head = b""
+
+    def _find(self, number: int) -> Block:
+        block = self.layout.find(number)
+        if block is None:
+            # The head comes along with the entry of the index.
+            length = self.layout.start - _MAGIC_BYTES
+            entry = self.layout.entry(number)
+            data = self.part(self.layout.index - length, entry + ENTRY_BYTES)
+            self._head, block = data[:length], from_entry(data[-ENTRY_BYTES:])
+        return block
+
+    def _load_batch(self, block: bytes, number: int) -> pd.DataFrame:
+        self._head = self._head or self.part(_MAGIC_BYTES, self.layout.start)
+        table = _read_stream(self._head + block + _END, self._rows)
+        is_last = number == len(self) - 1
+        return frames.from_table(table, self._rows - table.num_rows if is_last else number * table.num_rows)
+
+
+def _read_stream(data: bytes, rows: int) -> pa.Table:
+    try:
+        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+            table = reader.read_all()
+            table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"The stored batch cannot be read ({type(error).__name__}).") from None
+    if table.num_rows > rows:
+        raise FormatError("The stored batch has more rows than were pushed.")
+    return table
+
+
+def whole(body: bytes) -> Any:
+    """The frame, from the bytes of the whole object.
+
+    :raises FormatError: if they are nothing that :func:`encode` writes
+    """
+    return frames.from_table(tables.decode_arrow(body))
