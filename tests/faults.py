@@ -5,20 +5,25 @@ python -m tests.faults <port of S3> <injections of all workers> <number of this 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
 import logging
 import os
 import random
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from airflow.exceptions import AirflowException, AirflowTaskTimeout
 
 from tests.proxy import FOREVER, LASTING, TRANSIENT, Proxy
 
@@ -28,7 +33,16 @@ MAX_SECONDS = 60
 
 REFUSED = "connection refused"
 ALTERATIONS = ("object replaced", "object cut short", "one bit flipped in the object", "object deleted")
-FAULTS = (REFUSED, *TRANSIENT, *LASTING, *ALTERATIONS)
+INTERRUPTIONS = {
+    "execution_timeout in mid-request": (signal.SIGALRM, AirflowTaskTimeout),
+    "SIGTERM in mid-request": (signal.SIGTERM, AirflowException),
+}
+"""What a signal handler raises, as Airflow's do; with it, requests that would take minutes to fail."""
+
+SLOW = ("stall before the answer", "stall in the middle of a body", "slow trickle", "HTTP 503 SlowDown")
+PATIENT = {"MAX_ATTEMPTS": "5", "CONNECT_TIMEOUT": "30", "READ_TIMEOUT": "60"}
+HEARD_SECONDS = 1
+FAULTS = (REFUSED, *TRANSIENT, *LASTING, *ALTERATIONS, *INTERRUPTIONS)
 SUCCEEDED, CLEAR, WRONG = "succeeded", "failed clearly", "wrong"
 
 PART_BYTES = 5 * 1024 * 1024
@@ -71,6 +85,18 @@ def environment(port: int) -> dict[str, str]:
         f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection),
         **{f"AIRFLOW__S3_XCOM__{key}": value for key, value in settings.items()},
     }
+
+
+@contextlib.contextmanager
+def environ(settings: dict[str, str]) -> Iterator[None]:
+    """Other settings of the backend for a while."""
+    names = {name: f"AIRFLOW__S3_XCOM__{name}" for name in settings}
+    before = {name: os.environ[names[name]] for name in settings}
+    os.environ.update({names[name]: value for name, value in settings.items()})
+    try:
+        yield
+    finally:
+        os.environ.update({names[name]: value for name, value in before.items()})
 
 
 class Worker:
@@ -175,6 +201,8 @@ class Worker:
         if fault in ALTERATIONS:
             self.alter(fault, key)
             outcome, detail = self.judge(action, key)
+        elif fault in INTERRUPTIONS:
+            outcome, detail = self.interrupt(action, *INTERRUPTIONS[fault])
         else:
             context = (
                 self.proxy.down(0.4 if times < FOREVER else MAX_SECONDS)
@@ -189,9 +217,40 @@ class Worker:
             outcome, detail = WRONG, f"took {time.monotonic() - start:.0f} s"
         if outcome == SUCCEEDED and operation.startswith("push") and not self.stored_right(operation, key):
             outcome, detail = WRONG, "stored something else"
-        if outcome == CLEAR and operation.startswith("push") and self.address(key) is not None:
+        left = outcome == CLEAR and operation.startswith("push") and self.address(key) is not None
+        # An interruption may come after the commit.
+        if left and (fault not in INTERRUPTIONS or not self.stored_right(operation, key)):
             outcome, detail = WRONG, "failed, and left a row"
         return Outcome(fault, operation, times, outcome, detail)
+
+    def interrupt(
+        self, action: Callable[[], bool], number: signal.Signals, kind: type[Exception]
+    ) -> tuple[str, str]:
+        """Raise an error into an operation at any moment; it must come out as itself, within a second."""
+        raised: list[float] = []
+        error = kind("raised into it")
+
+        def handle(*_: object) -> None:
+            raised.append(time.monotonic())
+            raise error
+
+        before = signal.signal(number, handle)
+        kill = threading.Timer(self.random.uniform(0.01, 0.4), os.kill, [os.getpid(), number])
+        try:
+            with self.proxy.breaking(TRANSIENT[self.random.choice(SLOW)]), environ(PATIENT):
+                kill.start()
+                right = action()
+                kill.cancel()
+            return (SUCCEEDED, "") if right else (WRONG, "another value")
+        except Exception as caught:
+            if caught is not error:
+                return WRONG, f"{type(caught).__name__}: {caught}"[:300]
+            took = time.monotonic() - raised[0]
+            return (CLEAR, "") if took < HEARD_SECONDS else (WRONG, f"was heard after {took:.1f} s")
+        finally:
+            kill.cancel()
+            kill.join()
+            signal.signal(number, before)
 
     def judge(self, action: Callable[[], bool], key: str) -> tuple[str, str]:
         from include.s3_xcom.errors import XComError

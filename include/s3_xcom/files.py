@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.codecs.encoded import Encoded
 from include.s3_xcom.errors import DiskError, UnsupportedValueError, XComError
-from include.s3_xcom.interruptions import pass_interruption
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.reference import ObjectInfo
 
 if TYPE_CHECKING:
@@ -117,20 +117,24 @@ class File:
         target = target / self.name if target.is_dir() else target
         partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}.part")
         try:
+            with heard():
+                self._copy(partial, target)
+                partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def _copy(self, partial: Path, target: Path) -> None:
+        try:
             with self.open() as source, partial.open("xb") as sink:
                 shutil.copyfileobj(source, sink, CHUNK_BYTES)
-            partial.replace(target)
         except OSError as error:
-            pass_interruption(error)
             if self.reference is None:
                 raise
             raise DiskError(
                 f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}: "
                 f"{error.strerror}. Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
-        return target
 
     @property
     def path(self) -> Path:

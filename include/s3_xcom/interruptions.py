@@ -1,82 +1,90 @@
 """Exceptions that a signal handler raises into whatever code runs: they must come out as what they are.
 
 Airflow raises a task's ``execution_timeout`` (SIGALRM) and its termination (SIGTERM) this way, as ordinary
-exceptions. Libraries that catch every exception take them for their own: botocore wraps one in an
-HTTPClientError, or takes it for a timeout of the network, and tries again.
+exceptions. Code that catches every exception takes them for its own: botocore wraps one in an
+HTTPClientError, or takes it for a timeout of the network, and sends the request again; Airflow's look-up of
+connections and Python's logging forget them.
+
+So while S3 is at work, each handler stands in a wrapper that remembers what it raises::
+
+    with heard():                  SIGALRM: handler -> wrapper(handler)
+        client.put_object(...)     the wrapper raises AirflowTaskTimeout, botocore catches it
+                                   the hook in client.py sees it remembered: no second attempt
+    # here AirflowTaskTimeout is raised, whatever the block made of it
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
-import sys
-from types import CodeType
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
 
-MAX_CHAIN = 50
+Handler = Callable[[int, "FrameType | None"], object]
 
-_WRAPPERS = ("botocore", "urllib3")
-"""Packages whose errors stand for others."""
-
-
-def handled_exception() -> BaseException | None:
-    """The exception that is being handled now. What is raised from here on has it as its oldest context."""
-    return sys.exc_info()[1]
+_remembered: list[BaseException] | None = None
+"""What handlers have raised since the outermost :func:`heard` block began; None outside of one."""
 
 
-def find_interruption(error: BaseException, handled: BaseException | None) -> BaseException | None:
-    """The interruption that an error is, wraps, or was raised in answer to; None if there is none.
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """Raise at the end of the block what a signal handler has raised into it, unless it comes out by itself.
 
-    :param handled: :func:`handled_exception` from before the code that raised the error: an interruption that
-        was caught before that is no news
+    Blocks may be nested. Python runs signal handlers in the main thread: in others there is nothing to hear.
     """
-    queue, seen = [error], {id(handled), id(None)}
-    while queue and len(seen) < MAX_CHAIN:
-        candidate = queue.pop(0)
-        if id(candidate) in seen:
-            continue
-        seen.add(id(candidate))
-        # urllib3 gives its own errors the traceback of what they wrap.
-        if type(candidate).__module__.partition(".")[0] not in _WRAPPERS and is_interruption(candidate):
-            return candidate
-        queue += _within(candidate)
-    return None
+    global _remembered
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    is_outermost = _remembered is None
+    wrappers: dict[int, tuple[Handler, Handler]] = {}
+    try:
+        if is_outermost:
+            _remembered = []
+            _wrap_handlers(_remembered, wrappers)
+        try:
+            yield
+        except BaseException as error:
+            raise_remembered(error)
+            raise
+        raise_remembered()
+    finally:
+        if is_outermost:
+            _remembered = None
+            _unwrap_handlers(wrappers)
 
 
-def is_interruption(error: BaseException) -> bool:
-    """Whether a signal handler raised an error: its traceback leads through the code of one."""
-    handlers: set[CodeType] | None = None
-    traceback = error.__traceback__
-    while traceback is not None:
-        handlers = _handlers() if handlers is None else handlers
-        if traceback.tb_frame.f_code in handlers:
-            return True
-        traceback = traceback.tb_next
-    return False
+def raise_remembered(instead_of: BaseException | None = None) -> None:
+    """Raise what a signal handler has raised into the block around, if it did.
+
+    :param instead_of: the exception that the block ends with, if any
+    """
+    if _remembered and _remembered[0] is not instead_of:
+        raise _remembered[0] from _remembered[0].__cause__
 
 
-def pass_interruption(error: BaseException) -> None:
-    """For the start of an ``except Exception`` block: raise the error again if it is an interruption."""
-    if is_interruption(error):
-        raise error
-
-
-def _within(error: BaseException) -> list[Any]:
-    """The errors that one was made of. Of botocore's and urllib3's, some only stand in their arguments."""
-    fields = getattr(error, "kwargs", None)
-    named = [fields.get("error")] if isinstance(fields, dict) else []
-    found = [error.__cause__, error.__context__, getattr(error, "reason", None), *named, *error.args]
-    return [item for item in found if isinstance(item, BaseException)]
-
-
-def _handlers() -> set[CodeType]:
-    codes = set()
+def _wrap_handlers(remembered: list[BaseException], wrappers: dict[int, tuple[Handler, Handler]]) -> None:
     for number in signal.valid_signals():
-        handler: Any = signal.getsignal(number)
-        while hasattr(handler, "func"):  # functools.partial
-            handler = handler.func
-        if not hasattr(handler, "__code__"):  # an object that can be called
-            handler = vars(type(handler)).get("__call__")
-        code = getattr(handler, "__code__", None)
-        if isinstance(code, CodeType):
-            codes.add(code)
-    return codes
+        handler = signal.getsignal(number)
+        if callable(handler):
+            wrapper = _remembering(handler, remembered)
+            wrappers[number] = handler, wrapper
+            signal.signal(number, wrapper)
+
+
+def _unwrap_handlers(wrappers: dict[int, tuple[Handler, Handler]]) -> None:
+    for number, (handler, wrapper) in wrappers.items():
+        if signal.getsignal(number) is wrapper:  # nobody has set another one since
+            signal.signal(number, handler)
+
+
+def _remembering(handler: Handler, remembered: list[BaseException]) -> Handler:
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            handler(number, frame)
+        except BaseException as error:
+            remembered.append(error)
+            raise
+
+    return handle

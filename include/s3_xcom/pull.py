@@ -8,6 +8,7 @@ from include.s3_xcom import codecs, files, mapped
 from include.s3_xcom.codecs import tagged
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.files import File
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
 from include.s3_xcom.reference import Reference, check, file_reference
@@ -26,7 +27,7 @@ def pull(row: Row) -> Any:
     """
     if not row.is_reference:
         return tagged.loads(row.text)
-    with metrics.observed("pull", "Pulled") as transfer:
+    with heard(), metrics.observed("pull", "Pulled") as transfer:
         reference = row.reference
         value = pull_reference(reference)
         transfer.subject = reference

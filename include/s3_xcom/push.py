@@ -11,6 +11,7 @@ from typing import Any
 from include.s3_xcom import codecs, files, keys, mapped
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.files import File
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.mapped import Mapped
 from include.s3_xcom.on_airflow import metrics
@@ -30,7 +31,7 @@ def push(value: Any, owner: Owner, *, in_database: bool = False) -> bytes:
     :raises StorageError: if S3 does not take it
     """
     try:
-        with metrics.observed("push", "Pushed") as transfer:
+        with heard(), metrics.observed("push", "Pushed") as transfer:
             value = codecs.unwrap(value)
             row = codecs.encode_small(value)
             if row is None and in_database:

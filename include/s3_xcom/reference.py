@@ -72,7 +72,7 @@ class ObjectInfo:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> ObjectInfo:
-        """What user metadata says of an object. Others may have written it: what makes no sense is left out."""
+        """What user metadata says of an object. Others may have written it: nonsense is left out."""
         words = {name: unquote(word) for name, word in metadata.items()}
         numbers = words.get("shape", "").split(" x ")
         return cls(
@@ -200,8 +200,9 @@ def check(reference: Reference, settings: Settings) -> None:
     """
     if reference.bucket != settings.bucket or not keys.is_key(reference.key, settings):
         raise BadReferenceError(
-            f"The reference {reference.address} leads out of s3://{settings.bucket}/{keys.root(settings)} and "
-            "is not followed. If bucket or prefix were changed, set them back, or clear the task that pushed it."
+            f"The reference {reference.address} leads out of s3://{settings.bucket}/{keys.root(settings)} "
+            "and is not followed. If bucket or prefix were changed, set them back, or clear the task that "
+            "pushed it."
         )
 
 

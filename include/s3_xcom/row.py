@@ -32,7 +32,7 @@ class Row:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether Airflow's own backend wrote it. This one writes no arrays, and no objects but with its key."""
+        """Whether Airflow's own backend wrote it. This one writes no arrays, only objects with its key."""
         return isinstance(self.parsed, list) or (
             isinstance(self.parsed, dict) and RESERVED not in self.parsed
         )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import BadReferenceError, XComError
+from include.s3_xcom.reference import ObjectInfo, Reference
 from tests.unit.test_mapped import FRAME
 
 VALUES = {
@@ -51,8 +52,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=5,
 )
-NAMES = ("bucket", "key", "codec", "size", "etag", "type", "shape", "name", "compression", "raw_size", "sha256",
-         "pushed", "files", "layout", "version")  # fmt: skip
+NAMES = (*vars(ObjectInfo("", "")), *Reference.__dataclass_fields__.keys() - {"info"}, "version")
 LIKELY = st.sampled_from(
     [[], [0], [1, 2, 3], [10**30, 1], "", "gzip", "zstd", "lz4", "parquet", "rows", "items", "file", "pickle",
      "zip", -1, 0, 10**30, "2026-01-01", "2026-01-01T00:00:00", {"runs": []}, {}, True]

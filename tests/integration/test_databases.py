@@ -1,4 +1,4 @@
-"""Values as Postgres, SQLAlchemy and Airflow's context hand them out: carried exactly, or refused with advice."""
+"""Values of Postgres, SQLAlchemy and Airflow's context: carried exactly, or refused with advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files: deleted only when the XCom is written, private copies of others left alone, errors of users as they are."""
+"""Files: deleted when their XCom is written, others' private copies left alone, users' errors as they are."""
 
 from __future__ import annotations
 
@@ -208,9 +208,14 @@ def test_an_error_of_the_users_own_while_a_file_is_open_is_neither_renamed_nor_c
 ):
     task.push(File(csv))
     file = task.pull()
-    with pytest.raises(type(error)) as raised, file.open() as stream:
-        stream.read(1)
-        raise error
+
+    def use() -> None:
+        with file.open() as stream:
+            stream.read(1)
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        use()
     assert raised.value is error
     assert "s3_xcom.errors" not in counted
 

@@ -1,4 +1,4 @@
-"""A task's timeout, SIGTERM and whatever else a signal handler raises comes through at once, as what it is."""
+"""A task's timeout, SIGTERM and all else that a signal handler raises comes through at once, as itself."""
 
 from __future__ import annotations
 
@@ -109,9 +109,12 @@ def test_a_timeout_is_heard_within_a_second_from_each_operation(task, csv, proxy
     if fault == "stall in the middle of a body" and not act_has_a_body:
         fault = "stall before the answer"
     start = time.monotonic()
-    with proxy.breaking(TRANSIENT[fault]), pytest.raises(AirflowTaskTimeout, match="too long"):
-        with timeout(0.5, "too long"):
-            act()
+    with (
+        proxy.breaking(TRANSIENT[fault]),
+        pytest.raises(AirflowTaskTimeout, match="too long"),
+        timeout(0.5, "too long"),
+    ):
+        act()
     assert time.monotonic() - start < 1.5
 
 
@@ -142,11 +145,17 @@ def test_whatever_a_signal_handler_raises_comes_through_as_itself(task, csv, pro
 
 
 def test_a_timeout_between_attempts_is_heard_too(task, proxy):
+    def push_for_ever() -> None:
+        while True:
+            task.push([1])
+
     start = time.monotonic()
-    with proxy.breaking(TRANSIENT["HTTP 503 SlowDown"]), pytest.raises(AirflowTaskTimeout):
-        with timeout(0.4, "too long"):
-            while True:
-                task.push([1])
+    with (
+        proxy.breaking(TRANSIENT["HTTP 503 SlowDown"]),
+        pytest.raises(AirflowTaskTimeout),
+        timeout(0.4, "too long"),
+    ):
+        push_for_ever()
     assert time.monotonic() - start < 1.4
 
 
@@ -161,9 +170,12 @@ def test_an_interrupted_upload_leaves_no_parts(task, csv, proxy, s3):
         else:
             exchange.send(b"".join(exchange.answer()))
 
-    with proxy.breaking(hang_at_the_second_part), pytest.raises(AirflowTaskTimeout):
-        with timeout(1, "too long"):
-            task.push(csv)
+    with (
+        proxy.breaking(hang_at_the_second_part),
+        pytest.raises(AirflowTaskTimeout),
+        timeout(1, "too long"),
+    ):
+        task.push(csv)
     assert hanging
     assert {upload.id for upload in s3.multipart_uploads.all()} <= before
 
@@ -207,6 +219,6 @@ class Slow:
         return {}
 
     @staticmethod
-    def deserialize(data: dict, version: int) -> Slow:
+    def deserialize(_: dict, __: int) -> Slow:
         time.sleep(5)
         return Slow()

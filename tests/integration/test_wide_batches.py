@@ -128,7 +128,8 @@ def test_an_altered_or_damaged_object_is_refused(task, s3):
     stored.put(Body=body[:-1] + b"x")
     with pytest.raises(IntegrityError):
         pulled[3]
-    for damage in (bytes(len(body)), b"\xff" * len(body), body[: len(body) // 2] + bytes(len(body) - len(body) // 2)):
+    half = len(body) // 2
+    for damage in (bytes(len(body)), b"\xff" * len(body), body[:half] + bytes(len(body) - half)):
         reference = json.loads(task.row())
         reference["etag"] = stored.put(Body=damage)["ETag"]
         task.set_row(json.dumps(reference).encode())

@@ -30,7 +30,8 @@ def test_airflow_loads_the_backend_and_its_settings_from_the_values(values, tmp_
     others = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     environment = {**others, **given, "PYTHONPATH": str(ROOT), "AIRFLOW_HOME": str(tmp_path)}
     code = (
-        "from airflow.models.xcom import XCom; from include.s3_xcom.on_airflow.configuration import load_settings;"
+        "from airflow.models.xcom import XCom;"
+        "from include.s3_xcom.on_airflow.configuration import load_settings;"
         "print(XCom.__name__, vars(load_settings()))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]

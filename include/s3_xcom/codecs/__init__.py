@@ -16,7 +16,6 @@ from include.s3_xcom.codecs.compression import decompress
 from include.s3_xcom.codecs.encoded import Encoded
 from include.s3_xcom.codecs.tags import tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
-from include.s3_xcom.interruptions import pass_interruption
 from include.s3_xcom.reference import ObjectInfo
 
 SMALL_BYTES = 1024
@@ -155,7 +154,6 @@ def pickled(value: Any) -> Encoded:
     try:
         body = pickle.dumps(value)
     except Exception as error:
-        pass_interruption(error)
         raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
     return Encoded(ObjectInfo(PICKLE, type_name(type(value))), body, len(body), ".pkl", BYTES)
 
@@ -168,7 +166,6 @@ def unpickled(body: bytes) -> Any:
     try:
         return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
     except Exception as error:
-        pass_interruption(error)
         raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error
 
 
@@ -208,7 +205,6 @@ def decode(
     except XComError:
         raise
     except Exception as error:
-        pass_interruption(error)
         # What lies in a bucket can be wrong in any way; its content must not get into the message.
         raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
 

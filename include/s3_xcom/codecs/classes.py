@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.codecs.tags import as_list, as_str, database_advice, tag, type_name, unsupported
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
-from include.s3_xcom.interruptions import pass_interruption
 from include.s3_xcom.on_airflow.configuration import is_admitted
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     try:
         rebuilt = kind.deserialize(data, version)
         same = type(rebuilt) is kind and (kind.__eq__ is object.__eq__ or bool(rebuilt == value))
-    except Exception as error:
-        pass_interruption(error)
+    except Exception:
         same = False
     if not same:
         raise UnsupportedValueError(
@@ -126,8 +124,7 @@ def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
     try:
         rebuilt = _rebuild(type(value), fields)
         same = all(_is_same(getattr(rebuilt, name), field) for name, field in fields.items())
-    except Exception as error:
-        pass_interruption(error)
+    except Exception:
         same = False
     extra = set(getattr(value, "__dict__", ())) - set(fields)
     if not same or extra:

@@ -20,7 +20,6 @@ from typing import Any
 from include.s3_xcom.codecs import builtin_types, classes, packages
 from include.s3_xcom.codecs.tags import as_str, from_base64, tag, to_base64
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
-from include.s3_xcom.interruptions import pass_interruption
 from include.s3_xcom.reference import RESERVED
 
 MAX_DEPTH = 128
@@ -294,6 +293,5 @@ def _called(decoder: Callable[..., Any], name: str, fields: dict[str, Any]) -> A
     except XComError:
         raise
     except Exception as error:
-        pass_interruption(error)
         # What lies in a bucket can be wrong in any way; its content must not get into the message.
         raise FormatError(f"The stored JSON has a malformed {name} ({type(error).__name__}).") from None

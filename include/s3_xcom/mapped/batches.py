@@ -2,7 +2,8 @@
 
 The object is a Parquet file of the frame that is made of one whole Parquet file a batch
 (:mod:`include.s3_xcom.codecs.footers`): a mapped task reads its own batch as one, other tools read all. For
-frames of many columns in batches of few rows it is an Arrow file (:mod:`include.s3_xcom.mapped.record_batches`).
+frames of many columns, in batches of few rows, it is an Arrow file
+(:mod:`include.s3_xcom.mapped.record_batches`).
 """
 
 from __future__ import annotations

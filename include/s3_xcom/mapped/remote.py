@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from include.s3_xcom.errors import FormatError
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.on_airflow import metrics
@@ -54,7 +55,7 @@ class RemoteElements:
         :raises StorageError: if S3 does not give it
         :raises FormatError: if the object is not what its reference says
         """
-        with located(self.reference):
+        with heard(), located(self.reference):
             if self._kept is None or not self._holds(*self._kept, number):
                 self._kept = self._fetch(self._find(number))
             block, elements = self._kept

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import SettingError
+from include.s3_xcom.interruptions import heard
 
 if TYPE_CHECKING:
     import boto3
@@ -39,7 +40,7 @@ def find_access(conn_id: str) -> Access:
     :raises SettingError: if there is no such connection, or no Airflow with the amazon provider
     """
     try:
-        with _separate_database_session():
+        with heard(), _separate_database_session():
             return _look_up(conn_id)
     except ImportError as error:
         raise SettingError(

@@ -142,33 +142,42 @@ def _delete_files(paths: list[Path]) -> None:
 
 def _delete_objects(references: list[Reference]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
-    from include.s3_xcom.errors import BadReferenceError
-    from include.s3_xcom.interruptions import pass_interruption
-    from include.s3_xcom.reference import check
-    from include.s3_xcom.s3.store import Store
+    from include.s3_xcom.interruptions import heard
 
-    left, why = len(references), ""
-    try:
-        store = Store.configured(hasty=True)
-        until = time.monotonic() + MAX_SECONDS
-        keys = []
-        for reference in references:
-            try:
-                check(reference, store.settings)
-            except BadReferenceError as error:
-                why = str(error)
-                continue
-            if time.monotonic() < until:
-                keys += _keys_of(reference, store)
-                left -= 1
-        left += len(store.delete(keys, until=until))
-    except Exception as error:
-        pass_interruption(error)
-        left, why = len(references), f"{type(error).__name__}: {error}"
+    with heard():
+        try:
+            left, why = _delete_quickly(references)
+        except Exception as error:
+            left, why = len(references), f"{type(error).__name__}: {error}"
     if left:
         log.warning(
             "%d XComs are deleted, but not their data in S3, which the next sweep will delete. %s", left, why
         )
+
+
+def _delete_quickly(references: list[Reference]) -> tuple[int, str]:
+    """Delete what can be deleted in a few seconds.
+
+    :return: how many objects are left, and why
+    """
+    from include.s3_xcom.errors import BadReferenceError
+    from include.s3_xcom.reference import check
+    from include.s3_xcom.s3.store import Store
+
+    store = Store.configured(hasty=True)
+    until = time.monotonic() + MAX_SECONDS
+    keys, left, why = [], 0, ""
+    for reference in references:
+        try:
+            check(reference, store.settings)
+        except BadReferenceError as error:
+            left, why = left + 1, str(error)
+            continue
+        if time.monotonic() > until:
+            left, why = left + 1, "S3 is slow."
+        else:
+            keys += _keys_of(reference, store)
+    return left + len(store.delete(keys, until=until)), why
 
 
 def _keys_of(reference: Reference, store: Any) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from include.s3_xcom.errors import BadReferenceError
-from include.s3_xcom.interruptions import pass_interruption
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.row import Row
 
@@ -77,12 +77,12 @@ def pull_own(row: Row) -> Any:
     kept = _kept.get(address)
     if kept is not None and kept[0] > time.monotonic():
         return kept[1]
-    try:
-        value = _fetch_hastily(row)
-    except Exception as error:
-        pass_interruption(error)
-        log.error("Airflow needs this XCom and goes on without it: %s", error)
-        value = None
+    with heard():
+        try:
+            value = _fetch_hastily(row)
+        except Exception as error:
+            log.error("Airflow needs this XCom and goes on without it: %s", error)
+            value = None
     if len(_kept) >= _MAX_KEPT:
         _kept.clear()
     _kept[address] = time.monotonic() + KEPT_SECONDS, value

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def decodes_with_its_own_class() -> bool:
-    """Whether XCom.get_one and get_value decode with Airflow's class, whatever the backend is: in 2.6 to 2.8."""
+    """Whether XCom.get_one and get_value decode with Airflow's class, whatever the backend is: 2.6 to 2.8."""
     # 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else.
     version = vars(airflow).get("__version__", "2.5").split(".")[:2]
     return (2, 6) <= tuple(map(int, version)) < (2, 9)

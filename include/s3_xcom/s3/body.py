@@ -1,9 +1,9 @@
 """What arrives of an object, as a stream that is resumed where the connection breaks off.
 
 The ETag in the reference pins the object: with If-Match, S3 answers 412 for any other content, for whole
-objects and for ranges, and the ETag of each answer is compared too, since some S3 servers ignore If-Match. The
-SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against what
-arrives whenever an object is read from its start to its end.
+objects and for ranges. The ETag of each answer is compared too, since some S3 servers ignore If-Match. The
+SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against
+what arrives whenever an object is read from its start to its end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import XComError
-from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.interruptions import heard, raise_remembered
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import errors
 from include.s3_xcom.s3.client import backoff, foreign_error
@@ -86,13 +86,13 @@ class Body(io.RawIOBase):
     def _chunk(self, size: int) -> bytes:
         """Some bytes, at least one; none at the end."""
         try:
-            return self._read(size)
+            with heard():
+                return self._read(size)
         except XComError:
             self.failed = True
             raise
 
     def _read(self, size: int) -> bytes:
-        handled = handled_exception()
         size = min(size, CHUNK_BYTES, self._stop - self._position)
         while size:
             try:
@@ -100,9 +100,10 @@ class Body(io.RawIOBase):
                 if not chunk:
                     raise EOFError
             except _breaks() as error:
-                interruption = find_interruption(error, handled) or foreign_error(error)
-                if interruption is not None:
-                    raise interruption from interruption.__cause__
+                raise_remembered()
+                foreign = foreign_error(error)
+                if foreign is not None:
+                    raise foreign from foreign.__cause__
                 self._resume(error)
             else:
                 self._position += len(chunk)

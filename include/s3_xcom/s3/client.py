@@ -9,7 +9,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.interruptions import raise_remembered
 from include.s3_xcom.on_airflow.connection import find_access
 from include.s3_xcom.settings import Settings
 
@@ -83,19 +83,15 @@ def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> C
 
 
 def _raise_interruption(caught_exception: BaseException | None = None, **_: Any) -> None:
-    """Raise what a signal handler raised within a request, which botocore would send again."""
-    if caught_exception is None:
-        return
-    found = find_interruption(caught_exception, handled_exception())
-    if found is not None:
-        raise found
-    inner = foreign_error(caught_exception)
+    """Raise what a signal handler or a thread raised into a request, which botocore would send again."""
+    raise_remembered()
+    inner = None if caught_exception is None else foreign_error(caught_exception)
     if inner is not None:
         raise inner
 
 
 def foreign_error(error: BaseException) -> BaseException | None:
-    """The error within botocore's HTTPClientError, where it is not one of the network."""
+    """The error within botocore's HTTPClientError, if it is none of the network's."""
     from http.client import HTTPException
 
     from botocore.exceptions import HTTPClientError

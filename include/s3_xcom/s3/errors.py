@@ -16,7 +16,7 @@ from include.s3_xcom.errors import (
     StorageError,
     XComError,
 )
-from include.s3_xcom.interruptions import find_interruption, handled_exception
+from include.s3_xcom.interruptions import heard
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.settings import Settings
@@ -51,15 +51,12 @@ def translated(
     :raises SettingError: for what the operator has to put right
     :raises StorageError: for what S3 or the network did
     """
-    handled = handled_exception()
     try:
-        yield
+        with heard():
+            yield
     except XComError:
         raise
     except Exception as error:
-        interruption = find_interruption(error, handled)
-        if interruption is not None:
-            raise interruption from interruption.__cause__
         kind, why = _explain(error, settings, pushed)
         if kind is None:
             raise

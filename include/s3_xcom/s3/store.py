@@ -36,7 +36,7 @@ PAGE_KEYS = DELETE_KEYS = 1000
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 ABORT_SECONDS = 0.5
-"""How long an interrupted upload waits for the removal of its parts. The bucket's own rule removes the rest."""
+"""How long an interrupted upload waits until its parts are removed. The bucket's rule removes the rest."""
 
 _restored: dict[str, str] = {}
 """The ETags of objects that have the content of their references, but another ETag, by address."""
