@@ -1,8 +1,8 @@
 """Batches of a wide frame: an Arrow IPC file, a record batch for each batch.
 
 Parquet repeats the schema and describes each column anew in every file, 500 bytes a column: more than the
-data, if there are many columns and few rows. Here the schema is stored once, and a column of a batch costs some
-60 bytes::
+data, if there are many columns and few rows. Here the schema is stored once, and a column of a batch costs
+some 60 bytes::
 
     ARROW1 | schema, dictionaries | batch 0 | batch 1 | ... | schema, dictionaries, index | footer
            |<------- head ------->|<-block->|
