@@ -10,7 +10,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from include.s3_xcom.codecs.encoded import Encoded
+from include.s3_xcom.codecs import registry
+from include.s3_xcom.codecs.codec import BYTES, Attachment, Codec, Encoded
 from include.s3_xcom.errors import DiskError, UnsupportedValueError, XComError
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.reference import ObjectInfo
@@ -25,7 +26,7 @@ CODEC = "file"
 CHUNK_BYTES = 1024 * 1024
 
 
-class File:
+class File(Attachment):
     """A file to push, or one that was pushed.
 
     Return ``File(path)`` from a task: the file is streamed to S3 as it is. The task that pulls it gets
@@ -170,6 +171,8 @@ def _local_file(path: Path, delete: bool, name: str, size: int) -> File:
     return file
 
 
+registry.add(Codec(CODEC, "", BYTES, pulled=File.stored))
+
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst": "zstd"}
 
 
@@ -189,7 +192,7 @@ def encode(file: File) -> Encoded:
 
 def media_type(name: str) -> str:
     """What a file of a name holds, as far as its name tells."""
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return mimetypes.guess_type(name)[0] or BYTES
 
 
 def safe_name(name: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.s3_xcom import codecs, files, mapped
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom import codecs, mapped  # noqa: F401 - mapped sequences add their codecs
+from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
@@ -26,7 +26,7 @@ def pull(row: Row) -> Any:
     :raises FormatError: if the object is not what its reference says
     """
     if not row.is_reference:
-        return tagged.loads(row.text)
+        return tagged_json.loads(row.text)
     with heard(), metrics.observed("pull", "Pulled") as transfer:
         reference = row.reference
         value = pull_reference(reference)
@@ -48,7 +48,7 @@ def pull_reference(reference: Reference) -> Any:
 
 def is_lazy(reference: Reference) -> bool:
     """Whether a pull moves no data yet: of files and mapped sequences."""
-    return reference.info.codec == files.CODEC or reference.info.codec in mapped.CODECS
+    return registry.find(reference.info.codec, may_pickle=True).pulled is not None
 
 
 def describe(row: Row) -> Any:
@@ -59,7 +59,7 @@ def describe(row: Row) -> Any:
     if row.is_reference:
         return str(row.reference)
     # User-defined classes are not loaded just to be looked at.
-    return row.text.decode() if b'"class":' in row.text else tagged.loads(row.text)
+    return row.text.decode() if b'"class":' in row.text else tagged_json.loads(row.text)
 
 
 def fetch(store: Store, reference: Reference) -> Any:
@@ -70,24 +70,18 @@ def fetch(store: Store, reference: Reference) -> Any:
     :raises FormatError: if the object is not what the reference says
     """
     info = reference.info
-    if info.codec == files.CODEC:
-        return File.stored(store, reference)
-    if info.codec in mapped.CODECS:
-        return mapped.pulled(store, reference)
+    if info.codec == registry.PICKLE and not may_pickle():
+        raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
+    pulled = registry.find(info.codec, may_pickle=True).pulled
+    if pulled is not None:
+        return pulled(store, reference)
     body = store.get(reference)
     if info.compression:
         body = codecs.decompress(info.compression, body, info.raw_size or 0)
-    if info.codec == codecs.PICKLE:
-        return _unpickled(body)
     return codecs.decode(
         info.codec,
         body,
         lambda tag: File.stored(store, file_reference(reference, tag)),
         next(iter(info.shape), None),
+        may_pickle=info.codec == registry.PICKLE,
     )
-
-
-def _unpickled(body: bytes) -> Any:
-    if not may_pickle():
-        raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
-    return codecs.unpickled(body)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from include.s3_xcom import codecs, files, keys, mapped
+from include.s3_xcom import codecs, files, keys
+from include.s3_xcom.codecs import registry
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
@@ -124,7 +125,7 @@ class _Push:
         if source.info.codec == files.CODEC:
             suffix, media_type = files.suffix(name), files.media_type(name)
         else:
-            suffix, media_type = keys.suffix_of(source.key), mapped.media_type(source.info.codec)
+            suffix, media_type = keys.suffix_of(source.key), registry.find(source.info.codec).media_type
         etag = self._store.copy(
             source,
             stem + suffix,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests import kinds
 from tests.same import assert_same
@@ -41,7 +41,7 @@ def test_it_comes_back_equal_from_within_containers(name):
 def test_it_comes_back_equal_from_the_database_if_it_stays_there(name):
     row = codecs.encode_small(KEPT[name]())
     if row is not None:
-        assert_same(tagged.loads(row), KEPT[name]())
+        assert_same(tagged_json.loads(row), KEPT[name]())
 
 
 @pytest.mark.parametrize("name", kinds.KINDS["Refused"])

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import compression, tagged
+from include.s3_xcom.codecs import compression, tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests import strategies
 from tests.same import assert_same
@@ -71,7 +71,7 @@ def test_any_array_series_or_index(value):
 def test_any_scalar_stays_in_the_database(value):
     row = codecs.encode_small(value)
     if row is not None:
-        assert_same(tagged.loads(row), value)
+        assert_same(tagged_json.loads(row), value)
 
 
 @thorough

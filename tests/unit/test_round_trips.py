@@ -20,7 +20,7 @@ import pytz
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -116,7 +116,7 @@ def test_strings_are_stored_as_text():
 
 @pytest.mark.parametrize("value", [None, True, 0, -1.5, "short", dt.date(2020, 1, 1), decimal.Decimal("1.5")])
 def test_small_scalars_stay_in_the_database(value):
-    assert_same(tagged.loads(codecs.encode_small(value)), value)
+    assert_same(tagged_json.loads(codecs.encode_small(value)), value)
 
 
 @pytest.mark.parametrize(

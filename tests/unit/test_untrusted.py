@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import tables
+from include.s3_xcom.codecs import arrow
 from include.s3_xcom.errors import FormatError
+from include.s3_xcom.mapped.items import from_object
 
 
 class Harm:
@@ -31,7 +36,7 @@ def parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-@pytest.mark.parametrize(("codec", "write"), [("parquet", parquet), ("arrow", tables.encode_arrow)])
+@pytest.mark.parametrize(("codec", "write"), [("parquet", parquet), ("arrow", arrow.encode)])
 def test_a_pickle_in_the_schema_of_an_arrow_file_is_not_run(tmp_path, codec, write):
     named = {
         "ARROW:extension:name": "arrow.py_extension_type",
@@ -41,4 +46,22 @@ def test_a_pickle_in_the_schema_of_an_arrow_file_is_not_run(tmp_path, codec, wri
     table = pa.table([[1, 2]], schema=pa.schema([pa.field("a", pa.int64(), metadata=named)]))
     with pytest.raises(FormatError, match="pickled type"):
         codecs.decode(codec, bytes(write(table)), rows=2)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("codec", ["pickle", "tagged", "json", "zip", "rows", "file"])
+def test_a_tag_leads_to_no_codec_that_no_push_puts_there(tmp_path, codec):
+    data = base64.b64encode(pickle.dumps(Harm(tmp_path / "harm"))).decode()
+    text = json.dumps({"__s3_xcom__": "blob", "codec": codec, "value": data})
+    with pytest.raises(FormatError):
+        codecs.decode("tagged", text.encode())
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_member_of_an_archive_is_not_unpickled(tmp_path):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("0.pickle.pkl", pickle.dumps(Harm(tmp_path / "harm")))
+    with pytest.raises(FormatError):
+        from_object("items.zip", sink.getvalue())
     assert not (tmp_path / "harm").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from include.s3_xcom import keys, mapped, pull
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
@@ -78,7 +78,7 @@ def text(store: Store, reference: Reference) -> str:
     """
     check(reference, store.settings)
     info = reference.info
-    if info.codec in mapped.CODECS and info.layout is None:
+    if info.layout is None and registry.find(info.codec, may_pickle=True).pulled not in (None, File.stored):
         return printable(_of(mapped.whole(info.codec, store.get(reference), info.shape)))
     return printable(_of(pull.fetch(store, reference)))
 
@@ -99,7 +99,7 @@ def _of(value: Any) -> str:
         return _cut(value)
     if isinstance(value, (bytes, bytearray)):
         return f"{human_size(len(value))}, starting with {value[:32].hex(' ')}"
-    if type(value) in (dict, list) and tagged.dumps_plain(value) is not None:
+    if type(value) in (dict, list) and tagged_json.dumps_plain(value) is not None:
         return _cut(json.dumps(value, indent=2, ensure_ascii=False))
     return _cut(pprint.pformat(value, sort_dicts=False))
 

@@ -1,4 +1,4 @@
-"""Values as the bytes of objects, and back. Each codec is a module; this one chooses.
+"""Values as the bytes of objects, and back. Each codec is a module; :mod:`.registry` lists them.
 
 What is imported counts, in a process per task: pandas and pyarrow only when a value needs them.
 """
@@ -6,35 +6,24 @@ What is imported counts, in a process per task: pandas and pyarrow only when a v
 from __future__ import annotations
 
 import dataclasses
-import json
-import pickle
 from collections.abc import Callable, Sized
 from typing import Any
 
-from include.s3_xcom.codecs import archives, compression, packages, tagged
+from include.s3_xcom.codecs import bundle, compression, registry, tagged_json
+from include.s3_xcom.codecs.codec import JSON, Codec, Encoded, Pulling
 from include.s3_xcom.codecs.compression import decompress
-from include.s3_xcom.codecs.encoded import Encoded
-from include.s3_xcom.codecs.tags import tag, type_name
+from include.s3_xcom.codecs.registry import PICKLE
+from include.s3_xcom.codecs.tagged_json import unwrap
+from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
 from include.s3_xcom.reference import ObjectInfo
 
 SMALL_BYTES = 1024
 """The longest scalar, as JSON, that stays in the metadata database."""
 
-PICKLE = "pickle"
-
-BYTES = "application/octet-stream"
-JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
-ZIP = "application/zip"
-
 _TOO_DEEP = "it holds itself, or nests too deeply"
 
-_COMPRESSED = {"bytes", "json", "npy", "tagged", "text"}
-"""The others are dense already, or have a compression of their own."""
-
 __all__ = [
-    "PICKLE",
     "Encoded",
     "compressed",
     "decode",
@@ -44,9 +33,11 @@ __all__ = [
     "encode_small",
     "inline",
     "pickled",
-    "unpickled",
     "unwrap",
 ]
+
+Upload = Callable[[Any, int], "dict[str, Any]"]
+"""Stores a File within a value: called with it and its number, returns what will find it again."""
 
 
 def encode_small(value: Any) -> bytes | None:
@@ -54,25 +45,10 @@ def encode_small(value: Any) -> bytes | None:
 
     :raises UnsupportedValueError: if it would come back changed
     """
-    if not tagged.is_scalar(value) or (type(value) is str and len(value) > SMALL_BYTES):
+    if not tagged_json.is_scalar(value) or (type(value) is str and len(value) > SMALL_BYTES):
         return None
-    text = tagged.dumps(value)
+    text = tagged_json.dumps(value)
     return text if len(text) <= SMALL_BYTES else None
-
-
-def inline(encoded: Encoded) -> bytes | None:
-    """JSON for the metadata database of what was encoded.
-
-    :return: None if it is in a binary format, or holds files, which are found by the object's key
-    """
-    if encoded.info.files:
-        return None
-    codec = encoded.info.codec
-    if codec in ("json", "tagged"):
-        return b'{"__s3_xcom__":"value","value":%b}' % bytes(encoded.body)
-    if codec == "text":
-        return json.dumps(bytes(encoded.body).decode()).encode()
-    return tagged.dumps(bytes(encoded.body)) if codec == "bytes" else None
 
 
 def encode_inline(value: Any) -> bytes | None:
@@ -86,42 +62,56 @@ def encode_inline(value: Any) -> bytes | None:
         return None
 
 
-def unwrap(value: Any) -> Any:
-    """The value itself, where Airflow hands out a stand-in for it."""
-    return tagged.unwrap(value)
+def inline(encoded: Encoded) -> bytes | None:
+    """JSON for the metadata database of what was encoded.
+
+    :return: None if it is in a binary format, or holds files, which are found by the object's key
+    """
+    codec = registry.find(encoded.codec, may_pickle=True)
+    if encoded.info.files or not codec.inline:
+        return None
+    if codec.media_type == JSON:
+        return b'{"%b":"value","value":%b}' % (tagged_json.RESERVED.encode(), bytes(encoded.body))
+    return tagged_json.dumps(codec.decode(encoded.body, Pulling()))
 
 
-def encode(value: Any, upload: Callable[[Any, int], dict[str, Any]] | None = None) -> Encoded:
+def encode(value: Any, upload: Upload | None = None) -> Encoded:
     """The bytes to store for a value, in the most readable format that holds it exactly.
 
-    :param upload: called for each File within the value, with its number; returns what will find it again
+    :param upload: called for each File within the value, once all of the value has proved to be one that can
+        be pushed
     :raises UnsupportedValueError: if no format holds the value
     """
     value = unwrap(value)
     try:
-        blob = packages.find_blob(value)
+        encoded = _encode_as(value, registry.of_libraries(), _library_info)
     except RecursionError:
         raise UnsupportedValueError(_TOO_DEEP) from None
-    if blob is not None:
-        codec = packages.CODECS[blob.codec]
-        name = type_name(type(value)).split(".")
-        info = ObjectInfo(blob.codec, f"{name[0]}.{name[-1]}", blob.shape)
-        return Encoded(info, blob.data, len(blob.data), codec.suffix, codec.media_type)
-    kind = type(value)
-    if kind is bytes:
-        return Encoded(ObjectInfo("bytes", "bytes", [len(value)]), value, len(value), ".bin", BYTES)
-    if kind is str and (body := _utf8(value)) is not None:
-        return Encoded(ObjectInfo("text", "str", [len(value)]), body, len(body), ".txt", TEXT)
+    plain = map(registry.find, ("bytes", "text", "json"))
+    return encoded or _encode_as(value, plain, _builtin_info) or _encode_tagged(value, upload)
+
+
+def _encode_as(value: Any, codecs: Any, make_info: Callable[[Codec, Any], ObjectInfo]) -> Encoded | None:
+    """As the first of some codecs that takes it."""
+    for codec in codecs:
+        body = codec.encode(value)
+        if body is not None:
+            return Encoded(make_info(codec, value), body, len(body), codec.suffix, codec.media_type)
+    return None
+
+
+def _library_info(codec: Codec, value: Any) -> ObjectInfo:
+    names = type_name(type(value)).split(".")
+    return ObjectInfo(codec.name, f"{names[0]}.{names[-1]}", list(value.shape))
+
+
+def _builtin_info(codec: Codec, value: Any) -> ObjectInfo:
     shape = [len(value)] if isinstance(value, Sized) else []
-    if kind in (dict, list) and (body := tagged.dumps_plain(value)) is not None:
-        return Encoded(ObjectInfo("json", kind.__name__, shape), body, len(body), ".json", JSON)
-    return _encode_tagged(value, upload, shape)
+    return ObjectInfo(codec.name, type_name(type(value)).rpartition(".")[2], shape)
 
 
-def _encode_tagged(
-    value: Any, upload: Callable[[Any, int], dict[str, Any]] | None, shape: list[int]
-) -> Encoded:
-    archive = archives.Archive()
+def _encode_tagged(value: Any, upload: Upload | None) -> Encoded:
+    archive = bundle.Archive()
     files: list[tuple[Any, dict[str, Any]]] = []
 
     def add_file(file: Any) -> dict[str, Any]:
@@ -129,21 +119,19 @@ def _encode_tagged(
         return files[-1][1]
 
     try:
-        tree = tagged.to_json(value, tagged.Parts(archive.add, add_file))
+        tree = tagged_json.to_json(value, tagged_json.Parts(archive.add, add_file))
     except RecursionError:  # through the cells of a frame that hold the frame
         raise UnsupportedValueError(_TOO_DEEP) from None
-    # Only now, when the whole value has proved to be one that can be pushed.
-    for number, (file, tagged_file) in enumerate(files):
+    for number, (file, file_tag) in enumerate(files):
         if upload is None:
-            raise UnsupportedValueError(tagged.NO_FILE)
-        tagged_file["value"] = upload(file, number)
-    text = tagged.to_text(tree)
-    name = type_name(type(value)).rpartition(".")[2]
-    if archive.count == 0:
-        info = ObjectInfo("tagged", name, shape, files=len(files))
-        return Encoded(info, text, len(text), ".json", JSON)
-    body = archive.finish(text)
-    return Encoded(ObjectInfo("zip", name, shape, files=len(files)), body, len(body), ".zip", ZIP)
+            raise UnsupportedValueError(tagged_json.NO_FILE)
+        file_tag["value"] = upload(file, number)
+    body = tagged_json.to_text(tree)
+    codec = registry.find("tagged")
+    if archive.count:
+        body, codec = archive.finish(body), registry.find("zip")
+    info = dataclasses.replace(_builtin_info(codec, value), files=len(files))
+    return Encoded(info, body, len(body), codec.suffix, codec.media_type)
 
 
 def pickled(value: Any) -> Encoded:
@@ -151,22 +139,10 @@ def pickled(value: Any) -> Encoded:
 
     :raises UnsupportedValueError: if it cannot be pickled
     """
-    try:
-        body = pickle.dumps(value)
-    except Exception as error:
-        raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
-    return Encoded(ObjectInfo(PICKLE, type_name(type(value))), body, len(body), ".pkl", BYTES)
-
-
-def unpickled(body: bytes) -> Any:
-    """The value that :func:`pickled` got. Runs whatever the bytes say: the caller must have asked Airflow.
-
-    :raises FormatError: if it cannot be unpickled
-    """
-    try:
-        return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
-    except Exception as error:
-        raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error
+    codec = registry.find(PICKLE, may_pickle=True)
+    body = codec.encode(value)
+    info = ObjectInfo(codec.name, type_name(type(value)))
+    return Encoded(info, body, len(body), codec.suffix, codec.media_type)
 
 
 def compressed(encoded: Encoded, name: str) -> Encoded:
@@ -174,7 +150,7 @@ def compressed(encoded: Encoded, name: str) -> Encoded:
 
     :param name: ``none``, ``gzip`` or ``zstd``
     """
-    if name == "none" or encoded.info.codec not in _COMPRESSED:
+    if name == "none" or not registry.find(encoded.codec, may_pickle=True).compressible:
         return encoded
     body = compression.compress(name, encoded.body)
     suffix = encoded.suffix + compression.SUFFIXES[name]
@@ -183,41 +159,26 @@ def compressed(encoded: Encoded, name: str) -> Encoded:
 
 
 def decode(
-    codec: str,
+    name: str,
     body: bytes,
     find_file: Callable[[dict[str, Any]], Any] | None = None,
     rows: int | None = None,
+    *,
+    may_pickle: bool = False,
 ) -> Any:
-    """The value that :func:`encode` got.
+    """Inverse of :func:`encode`.
 
+    :param name: of the codec
     :param find_file: makes a File of what ``upload`` returned for it
     :param rows: of a frame, how many were pushed
+    :param may_pickle: whether Airflow's configuration lets pickles be read
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
+    codec = registry.find(name, may_pickle=may_pickle)
     try:
-        if codec in _DECODERS:
-            return _DECODERS[codec](body)
-        if codec == "tagged":
-            return tagged.loads(body, {}, find_file)
-        if codec == "zip":
-            return tagged.loads(*archives.read(body), find_file)
-        return packages.decode_blob(codec, body, rows)
+        return codec.decode(body, Pulling(rows, find_file))
     except XComError:
         raise
     except Exception as error:
         # What lies in a bucket can be wrong in any way; its content must not get into the message.
-        raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
-
-
-def _utf8(text: str) -> bytes | None:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return None
-
-
-_DECODERS: dict[str, Callable[[bytes], Any]] = {
-    "bytes": bytes,
-    "json": tagged.loads_plain,
-    "text": bytes.decode,
-}
+        raise FormatError(f"The stored data is no valid {name} ({type(error).__name__}).") from None

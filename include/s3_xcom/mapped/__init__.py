@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.s3_xcom import codecs
-from include.s3_xcom.codecs import packages
+from include.s3_xcom.codecs import registry
+from include.s3_xcom.codecs.codec import ARROW, JSON, PARQUET, ZIP, Codec
 from include.s3_xcom.mapped.batches import CODEC, WIDE_CODEC, Batches, batches
 from include.s3_xcom.mapped.batches import whole as whole_frame
 from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
@@ -14,21 +14,15 @@ from include.s3_xcom.mapped.sequence import Mapped
 from include.s3_xcom.reference import Reference, malformed
 from include.s3_xcom.s3.store import Store
 
-__all__ = ["CODECS", "Mapped", "batches", "items", "media_type", "pulled", "rows", "whole"]
+__all__ = ["Mapped", "batches", "items", "rows", "whole"]
 
-CODECS: dict[str, type[Mapped]] = {
-    "rows": Rows,
-    CODEC: Batches,
-    WIDE_CODEC: Batches,
-    JSON_CODEC: Items,
-    ZIP_CODEC: Items,
+_KINDS: dict[str, tuple[type[Mapped], str, str]] = {
+    "rows": (Rows, ".parquet", PARQUET),
+    CODEC: (Batches, ".parquet", PARQUET),
+    WIDE_CODEC: (Batches, ".arrow", ARROW),
+    JSON_CODEC: (Items, ".json", JSON),
+    ZIP_CODEC: (Items, ".zip", ZIP),
 }
-
-
-def media_type(codec: str) -> str:
-    """Of the objects of one of the codecs here."""
-    others = {JSON_CODEC: codecs.JSON, ZIP_CODEC: codecs.ZIP, WIDE_CODEC: packages.ARROW}
-    return others.get(codec, packages.PARQUET)
 
 
 def whole(codec: str, body: bytes, shape: list[int]) -> Any:
@@ -38,12 +32,17 @@ def whole(codec: str, body: bytes, shape: list[int]) -> Any:
     return whole_frame(codec, body, shape[0])
 
 
-def pulled(store: Store, reference: Reference) -> Mapped:
+def _pulled(store: Store, reference: Reference) -> Mapped:
     """The sequence that a reference points to. Moves no data.
 
     :raises BadReferenceError: if the reference does not say where the elements lie
     """
-    kind = CODECS[reference.info.codec]
+    kind = _KINDS[reference.info.codec][0]
     if len(reference.info.shape) != kind.DIMENSIONS:
         raise malformed()
     return kind.pulled(store, reference)
+
+
+registry.add(
+    *(Codec(name, suffix, media_type, pulled=_pulled) for name, (_, suffix, media_type) in _KINDS.items())
+)

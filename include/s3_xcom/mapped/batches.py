@@ -1,8 +1,8 @@
 """``batches(frame, size)``: a DataFrame in pieces of some rows each.
 
 The object is a Parquet file of the frame that is made of one whole Parquet file a batch
-(:mod:`include.s3_xcom.codecs.footers`): a mapped task reads its own batch as one, other tools read all. For
-frames of many columns, in batches of few rows, it is an Arrow file
+(:mod:`include.s3_xcom.codecs.parquet.joined_files`): a mapped task reads its own batch as one, other tools
+read all. For frames of many columns, in batches of few rows, it is an Arrow file
 (:mod:`include.s3_xcom.mapped.record_batches`).
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import packages
+from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.remote import RemoteElements
@@ -57,7 +57,7 @@ class Batches(Mapped):
         return whole(stored.reference.info.codec, stored.store.get(stored.reference), self.shape[0])
 
     def encode(self) -> EncodedSequence:
-        from include.s3_xcom.codecs import footers, frames
+        from include.s3_xcom.codecs.parquet import frames, joined_files
         from include.s3_xcom.mapped import record_batches
 
         # Its numbers are the frame's own, not copied.
@@ -72,7 +72,7 @@ class Batches(Mapped):
             if not len(frame):  # pyarrow 19.0.0 cannot read a footer over no files
                 yield bytes(empty)
                 return
-            footer = footers.Footer(empty)
+            footer = joined_files.Footer(empty)
             offset = 0
             for body in ahead(frames.write, frames.slices(table, len(frame), size)):
                 footer.append(body, offset)
@@ -82,7 +82,7 @@ class Batches(Mapped):
             yield planner.index()
             yield footer.to_bytes()
 
-        return EncodedSequence(CODEC, ".parquet", packages.PARQUET, pieces(), planner)
+        return EncodedSequence(CODEC, ".parquet", PARQUET, pieces(), planner)
 
 
 def whole(codec: str, body: bytes, rows: int) -> pd.DataFrame:

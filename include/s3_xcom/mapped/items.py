@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import registry, tagged_json
+from include.s3_xcom.codecs.codec import JSON, ZIP
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
@@ -25,7 +26,6 @@ from include.s3_xcom.s3.store import Store
 
 JSON_CODEC, ZIP_CODEC = "items", "items.zip"
 _HEAD, _BEFORE_INDEX, _TAIL = b'{"items":[', b'],"index":"', b'"}'
-_TEXTS = ("json", "tagged", "text")
 
 
 class Items(Mapped):
@@ -37,9 +37,9 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """Those that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda body: [body], lambda body, _: _load_member(body))
+            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
         else:
-            stored = RemoteElements(store, reference, split_lines, lambda line, _: tagged.loads(line[1:]))
+            stored = RemoteElements(store, reference, split_lines, _load_line)
         return cls(stored, reference.info.type, reference.info.shape)
 
     def encode(self) -> EncodedSequence:
@@ -47,12 +47,10 @@ class Items(Mapped):
         if _is_binary(values):
             planner = Planner()
             header = _LOCAL_HEADER.size + len(_INDEX)
-            return EncodedSequence(
-                ZIP_CODEC, ".zip", codecs.ZIP, _zip_pieces(values, planner), planner, header
-            )
+            return EncodedSequence(ZIP_CODEC, ".zip", ZIP, _zip_pieces(values, planner), planner, header)
         planner = Planner(len(_HEAD))
         pieces = _json_pieces(self._lines(), planner)
-        return EncodedSequence(JSON_CODEC, ".json", codecs.JSON, pieces, planner, len(_BEFORE_INDEX))
+        return EncodedSequence(JSON_CODEC, ".json", JSON, pieces, planner, len(_BEFORE_INDEX))
 
 
 class ListItems:
@@ -90,7 +88,7 @@ def _is_binary(values: Sequence[Any]) -> bool:
     size = 0
     for number, value in enumerate(values):
         encoded = _encode(value, number)
-        if encoded.info.codec not in _TEXTS:
+        if not registry.find(encoded.codec).is_text:
             return True
         size += encoded.size
         if size > BLOCK_BYTES:
@@ -134,7 +132,7 @@ def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for number, value in enumerate(values):
             encoded = _encode(value, number)
-            codec = "" if encoded.suffix == f".{encoded.info.codec}" else f".{encoded.info.codec}"
+            codec = "" if encoded.suffix == f".{encoded.codec}" else f".{encoded.codec}"
             info = zipfile.ZipInfo(f"{number}{codec}{encoded.suffix}")
             size = _LOCAL_HEADER.size + len(info.filename) + _EXTRA.size + encoded.size
             size += _ZIP64_BYTES if encoded.size * 1.05 > zipfile.ZIP64_LIMIT else 0
@@ -147,7 +145,12 @@ def _zip_pieces(values: Sequence[Any], planner: Planner) -> Iterator[bytes]:
     yield sink.take()
 
 
-def _load_member(body: bytes) -> Any:
+def _load_line(line: bytes, number: int) -> Any:
+    """The element in a line, which starts with a comma, or with a space in its place."""
+    return tagged_json.loads(line[1:])
+
+
+def _load_member(body: bytes, number: int) -> Any:
     """The element in a member of the archive."""
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
@@ -167,7 +170,7 @@ def from_object(codec: str, body: bytes) -> list[Any]:
     :raises FormatError: if they are nothing that a push writes
     """
     if codec == JSON_CODEC:
-        return tagged.loads(body)["items"]
+        return tagged_json.loads(body)["items"]
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         members = [info for info in archive.infolist() if info.filename != _INDEX]
         return [codecs.decode(_codec_of(info.filename), archive.read(info)) for info in members]

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from include.s3_xcom.codecs import frames, packages, tables
+from include.s3_xcom.codecs import arrow
+from include.s3_xcom.codecs.codec import ARROW, Pulling
+from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.batches import WIDE_CODEC
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, Block, Planner, from_entry
@@ -81,7 +83,7 @@ def encode(table: pa.Table, size: int) -> EncodedSequence:
                 sink.write(planner.index())
         yield sink.take()
 
-    return EncodedSequence(WIDE_CODEC, ".arrow", packages.ARROW, pieces(), planner)
+    return EncodedSequence(WIDE_CODEC, ".arrow", ARROW, pieces(), planner)
 
 
 class RecordBatches(RemoteElements):
@@ -114,9 +116,8 @@ class RecordBatches(RemoteElements):
 
 def _read_stream(data: bytes, rows: int) -> pa.Table:
     try:
-        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-            table = reader.read_all()
-            table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+        table = arrow.read_stream(data)
+        table.validate(full=True)  # what lies in the bucket may point outside of its buffers
     except (pa.ArrowException, OSError) as error:
         raise FormatError(f"The stored batch cannot be read ({type(error).__name__}).") from None
     if table.num_rows > rows:
@@ -129,4 +130,4 @@ def whole(body: bytes) -> Any:
 
     :raises FormatError: if they are nothing that :func:`encode` writes
     """
-    return frames.from_table(tables.decode_arrow(body))
+    return frames.from_table(arrow.decode(body, Pulling()))

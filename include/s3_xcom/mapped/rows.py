@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs import packages, tagged
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.mapped.layout import Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped
@@ -30,7 +31,7 @@ class Rows(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Rows:
         """Those that a reference points to."""
         return cls(
-            RemoteElements(store, reference, split_lines, lambda line, _: tagged.loads(line)),
+            RemoteElements(store, reference, split_lines, lambda line, _: tagged_json.loads(line)),
             reference.info.type,
             reference.info.shape,
         )
@@ -48,10 +49,10 @@ class Rows(Mapped):
         return codecs.decode("parquet", body, rows=self.shape[0])
 
     def encode(self) -> EncodedSequence:
-        from include.s3_xcom.codecs import footers, frames
+        from include.s3_xcom.codecs.parquet import frames, joined_files
 
-        parquet = frames.encode(self._source.frame)
-        cut = footers.start(parquet)
+        parquet = frames.write(frames.to_table(self._source.frame))
+        cut = joined_files.footer_start(parquet)
         planner = Planner(cut)
 
         def pieces() -> Iterator[bytes]:
@@ -60,7 +61,7 @@ class Rows(Mapped):
             yield planner.index()
             yield parquet[cut:]
 
-        return EncodedSequence("rows", ".parquet", packages.PARQUET, pieces(), planner)
+        return EncodedSequence("rows", ".parquet", PARQUET, pieces(), planner)
 
 
 class FrameRows:

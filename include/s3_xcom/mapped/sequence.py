@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from include.s3_xcom.codecs import tagged
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.codec import Standalone
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.remote import RemoteElements
@@ -45,7 +46,7 @@ class EncodedSequence:
         return self.planner.layout(self.before_index).to_json()
 
 
-class Mapped(Sequence):
+class Mapped(Standalone, Sequence):
     """A sequence for ``expand``: each mapped task moves its own element only.
 
     :param source: of the elements
@@ -81,7 +82,7 @@ class Mapped(Sequence):
         for start in range(0, len(self), CHUNK_ELEMENTS):
             chunk = list(self._source.span(start, min(start + CHUNK_ELEMENTS, len(self))))
             try:
-                yield from tagged.dumps_lines(chunk)
+                yield from tagged_json.dumps_lines(chunk)
             except UnsupportedValueError as error:
                 raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
 

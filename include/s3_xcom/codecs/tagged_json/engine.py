@@ -10,6 +10,7 @@ written down in docs/format.md. Decoding builds the types named there and runs n
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import sys
@@ -17,8 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from include.s3_xcom.codecs import builtin_types, classes, packages
-from include.s3_xcom.codecs.tags import as_str, from_base64, tag, to_base64
+from include.s3_xcom.codecs import registry
+from include.s3_xcom.codecs.codec import Attachment, Pulling
+from include.s3_xcom.codecs.tagged_json import classes, stdlib, zones
+from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_str, from_base64, tag, to_base64
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
 from include.s3_xcom.reference import RESERVED
 
@@ -36,12 +39,44 @@ NO_FILE = (
 _SCALARS = {type(None), bool, int, float, str}
 
 
+_STDLIB = {kind: tagged for tagged in stdlib.TYPES for kind in tagged.types}
+_STDLIB_BY_NAME = {tagged.name: tagged for tagged in stdlib.TYPES}
+
+_LIBRARIES = {"numpy": "numpy_", "pandas": "pandas_", "pendulum": "pendulum_", "psycopg2": "psycopg2_"}
+"""Packages with tagged types, each with the module here that has them: imported when a value needs it."""
+
+_OUT: dict[type, Callable[[Encoder, Any], Any]] = {
+    type(None): lambda encoder, value: value,
+    bool: lambda encoder, value: value,
+    list: lambda encoder, value: encoder.items(value, value),
+    **{kind: tagged.out for kind, tagged in _STDLIB.items()},
+}
+
+
 def is_scalar(value: Any) -> bool:
     """Whether a value is one thing, not a container, or data of any length."""
     kind = type(value)
-    if kind in builtin_types.ENCODERS:
-        return kind not in builtin_types.CONTAINERS
-    return packages.is_scalar(value) or classes.is_scalar(value)
+    if kind in _OUT:
+        return kind is not list and (kind not in _STDLIB or _STDLIB[kind].scalar)
+    tagged = _find_library_type(value)
+    return tagged.scalar if tagged is not None else classes.is_scalar(value)
+
+
+def _find_library_type(value: Any) -> TaggedType | None:
+    for library in _packages(value) & _LIBRARIES.keys():
+        for tagged in _library_types(library):
+            if tagged.fits(value):
+                return tagged
+    return None
+
+
+def _library_types(library: str) -> list[TaggedType]:
+    return importlib.import_module(f"{__package__}.{_LIBRARIES[library]}").TYPES
+
+
+def _packages(value: Any) -> set[str]:
+    """The packages that the classes of a value come from."""
+    return {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
 
 
 def dumps_plain(value: dict | list) -> bytes | None:
@@ -197,13 +232,26 @@ class Encoder:
         self._open: set[int] = set()  # ids of the containers around the current value
 
     def encode(self, value: Any) -> Any:
-        encoder = builtin_types.ENCODERS.get(type(value))
-        if encoder is not None:
-            return encoder(self, value)
+        out = _OUT.get(type(value))
+        if out is not None:
+            return out(self, value)
         itself = unwrap(value)
         if itself is not value:
             return self.encode(itself)
-        return packages.encode(self, value) or classes.encode(self, value)
+        if isinstance(value, Attachment):
+            return self.file(value)
+        return self._library_value(value) or classes.encode(self, value)
+
+    def _library_value(self, value: Any) -> Any:
+        """A value of one of the libraries; None if it is none of theirs."""
+        packages = _packages(value)
+        for codec in registry.of_libraries():
+            if codec.library in packages and (body := codec.encode(value)) is not None:
+                return self.blob(codec.name, codec.suffix, body)
+        tagged = _find_library_type(value)
+        if tagged is not None:
+            return tagged.out(self, value)
+        return zones.other_zone_out(self, value) if packages & {"dateutil", "zoneinfo"} else None
 
     def items(self, container: Any, items: Iterable[Any]) -> list[Any]:
         """What a container holds, encoded.
@@ -228,7 +276,7 @@ class Encoder:
         """A dict, as a JSON object if it is one."""
         keys = list(value)
         is_object = set(map(type, keys)) <= {str} and RESERVED not in value
-        if not is_object or not all(map(builtin_types.is_unicode, keys)):
+        if not is_object or not all(map(stdlib.is_unicode, keys)):
             return tag("dict", self.pairs(value))
         return dict(zip(keys, self.fields(value, value)))
 
@@ -267,8 +315,8 @@ class Decoder:
     def __init__(self, parts: Mapping[str, bytes], find_file: Callable[[dict[str, Any]], Any] | None) -> None:
         self._own: dict[str, Callable[..., Any]] = {
             "value": lambda value: value,
-            "blob": lambda value, codec: packages.decode_blob(codec, from_base64(value)),
-            "part": lambda value, codec: packages.decode_blob(codec, parts[as_str(value)]),
+            "blob": lambda value, codec: _decode_blob(codec, from_base64(value)),
+            "part": lambda value, codec: _decode_blob(codec, parts[as_str(value)]),
             "file": lambda value: find_file(value),
         }
 
@@ -278,13 +326,29 @@ class Decoder:
         name = fields.pop(RESERVED)
         if type(name) is not str:
             raise FormatError("The stored JSON has a tag that is no string.")
-        for decoders in (builtin_types.DECODERS, self._own, packages.DECODERS, classes.DECODERS):
-            if name in decoders:
-                return _called(decoders[name], name, fields)
+        back = self._own.get(name) or _find_way_back(name)
+        if back is not None:
+            return _called(back, name, fields)
         raise FormatError(
             f"The stored JSON has a tag that this version does not know: {name[:40]!r}. Was it pushed by a "
             "newer version? Update include/ on this machine."
         )
+
+
+def _find_way_back(name: str) -> Callable[..., Any] | None:
+    if name in _STDLIB_BY_NAME:
+        return _STDLIB_BY_NAME[name].back
+    library = name.partition(".")[0]
+    if library in _LIBRARIES:
+        return next((tagged.back for tagged in _library_types(library) if tagged.name == name), None)
+    return classes.DECODERS.get(name)
+
+
+def _decode_blob(name: str, data: bytes) -> Any:
+    codec = registry.find(name)
+    if not codec.library:
+        raise FormatError(f"The stored JSON holds a {codec.name}, which no push puts there.")
+    return codec.decode(data, Pulling())
 
 
 def _called(decoder: Callable[..., Any], name: str, fields: dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Columns of Python objects as Arrow arrays.
 
 A column of one type, and at most one kind of missing value, gets Arrow's type for it. Any other is
-an array of strings, each the JSON text of one object (:mod:`include.s3_xcom.codecs.tagged`).
+an array of strings, each the JSON text of one object (:mod:`include.s3_xcom.codecs.tagged_json`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import builtin_types, tagged
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.tagged_json import stdlib
 from include.s3_xcom.errors import UnsupportedValueError
 
 DRIVERS_FORMAT = "c"
@@ -61,11 +62,9 @@ def _decode_content(array: pa.ChunkedArray, content: str) -> np.ndarray:
         return array.to_numpy()
     items = array.to_pylist()
     if content == "json":
-        items = [tagged.loads(text) for text in items]
+        items = [tagged_json.loads(text) for text in items]
     elif content == "memoryview":
-        items = [
-            None if data is None else builtin_types.make_memoryview(data, DRIVERS_FORMAT) for data in items
-        ]
+        items = [None if data is None else stdlib.make_memoryview(data, DRIVERS_FORMAT) for data in items]
     elif content == "UUID":
         items = [None if text is None else uuid.UUID(text) for text in items]
     elif content == "datetime" and array.type.tz:
@@ -90,7 +89,7 @@ def _to_texts(items: list) -> list[str]:
     texts = []
     for position, item in enumerate(items):
         try:
-            texts.append(tagged.dumps(item).decode())
+            texts.append(tagged_json.dumps(item).decode())
         except UnsupportedValueError as error:
             raise error.inside(position) from None
     return texts
@@ -135,7 +134,7 @@ def _encode_memoryviews(items: list) -> pa.Array | None:
     if {view.format for view in views} != {DRIVERS_FORMAT}:
         return None
     return pa.array(
-        [builtin_types.memoryview_bytes(item) if type(item) is memoryview else None for item in items],
+        [stdlib.memoryview_bytes(item) if type(item) is memoryview else None for item in items],
         pa.binary(),
     )
 

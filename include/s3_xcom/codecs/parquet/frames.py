@@ -14,27 +14,32 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.s3_xcom.codecs import columns, tables, tagged
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.codecs.parquet import columns, tables
 from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
 
 
-def encode(value: Any) -> memoryview:
+def encode(value: Any) -> memoryview | None:
     """A DataFrame, Series, Index or pandas array as the bytes of a Parquet file.
 
     :raises UnsupportedValueError: if it would come back changed
     """
-    return write(to_table(value))
+    if type(value) in (pd.DataFrame, pd.Series) or isinstance(
+        value, (pd.Index, pd.api.extensions.ExtensionArray)
+    ):
+        return write(to_table(value))
+    return None
 
 
-def decode(body: bytes | memoryview, rows: int | None = None) -> Any:
-    """What :func:`encode` got.
+def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
+    """Inverse of :func:`encode`.
 
-    :param rows: how many were pushed
     :raises FormatError: if the bytes are nothing it writes
     """
-    return from_table(tables.decode_parquet(body, rows))
+    return from_table(tables.decode(body, pulling))
 
 
 def to_table(value: Any) -> pa.Table:
@@ -55,11 +60,11 @@ def to_table(value: Any) -> pa.Table:
         "columns": specs,
         "index": index,
         "labels": _encode_labels(frame.columns),
-        "attrs": tagged.to_json(getattr(value, "attrs", {})),
+        "attrs": tagged_json.to_json(getattr(value, "attrs", {})),
         "duplicate_labels": frame.flags.allows_duplicate_labels,
     }
     if kind == "Series":
-        meta["name"] = tagged.to_json(value.name)
+        meta["name"] = tagged_json.to_json(value.name)
     metadata = {METADATA_KEY: json.dumps(meta).encode(), **_pandas_metadata(frame, names)}
     schema = pa.schema(
         [pa.field(name, array.type) for name, array in zip(names, [*arrays, *index_arrays])], metadata
@@ -114,7 +119,7 @@ def from_table(table: pa.Table, first: int | None = None) -> Any:
     :param first: for some rows of the table that was made, the number of the first of them
     :raises FormatError: if to_table() did not make it
     """
-    meta = tagged.loads((table.schema.metadata or {}).get(METADATA_KEY, b"null"))
+    meta = tagged_json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"null"))
     if first is not None:
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [_slice_level(level, first, table.num_rows) for level in levels]
@@ -168,7 +173,7 @@ def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
         specs.append(spec)
     encoded = {
         "multi": isinstance(index, pd.MultiIndex),
-        "names": [tagged.to_json(name) for name in index.names],
+        "names": [tagged_json.to_json(name) for name in index.names],
         "levels": specs,
     }
     return arrays, {**encoded, **columns.encode_freq(index)}

@@ -1,50 +1,13 @@
-"""The form of a tagged value: a JSON object with the reserved key."""
+"""What to return instead of a value that cannot be pushed."""
 
 from __future__ import annotations
 
-import base64
 import io
 from typing import Any
 
+from include.s3_xcom.codecs.codec import Standalone
+from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
-from include.s3_xcom.reference import RESERVED
-
-
-def tag(name: str, value: Any, **fields: Any) -> dict[str, Any]:
-    return {RESERVED: name, "value": value, **fields}
-
-
-def to_base64(data: bytes | memoryview) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def from_base64(value: str) -> bytes:
-    return base64.b64decode(value, validate=True)
-
-
-def as_list(value: Any) -> list:
-    """The value itself; a TypeError if it is no list."""
-    if type(value) is not list:
-        raise TypeError
-    return value
-
-
-def as_str(value: Any) -> str:
-    """The value itself; a TypeError if it is no string."""
-    if type(value) is not str:
-        raise TypeError
-    return value
-
-
-def type_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-
-
-def unsupported(value: Any) -> UnsupportedValueError:
-    """The error for a type that has no tag, with what to return instead."""
-    kind = type(value)
-    return UnsupportedValueError(f"a {type_name(kind)} cannot be pushed. {_advice(kind)}")
-
 
 _OF_DESCRIPTION = "Return what you need of a cursor's description, such as [c.name for c in description]"
 
@@ -52,17 +15,9 @@ _OF_DESCRIPTION = "Return what you need of a cursor's description, such as [c.na
 _DATABASE_TYPES = (
     ("psycopg2", "Record", "Return tuple(row), or row._asdict()"),
     ("psycopg2", "DictRow", "Return dict(row), or list(row)"),
-    (
-        "psycopg2",
-        "Column",
-        "Return what you need of a cursor's description, such as [c.name for c in description]",
-    ),
+    ("psycopg2", "Column", _OF_DESCRIPTION),
     ("psycopg2", "cursor", "Return cursor.fetchall(), or a DataFrame made by pandas.read_sql()"),
-    (
-        "psycopg",
-        "Column",
-        "Return what you need of a cursor's description, such as [c.name for c in description]",
-    ),
+    ("psycopg", "Column", _OF_DESCRIPTION),
     ("psycopg", "BaseCursor", "Return cursor.fetchall(), or a DataFrame made by pandas.read_sql()"),
     ("sqlalchemy", "RowMapping", "Return dict(...) of it"),
     ("sqlalchemy", "Row", "Return tuple(row), or dict(row._mapping)"),
@@ -84,7 +39,7 @@ def database_advice(kind: type) -> str | None:
 
 
 def _advice(kind: type) -> str:
-    if kind.__module__.startswith("include.s3_xcom.mapped"):
+    if issubclass(kind, Standalone):
         return "Return it by itself, not within another value"
     if kind.__module__.startswith("pathlib"):
         return "Return File(path) to hand over the file, or str(path) for its name"
@@ -99,3 +54,9 @@ def _advice(kind: type) -> str:
     if hasattr(kind, "__next__"):
         return "Return list(...) of it"
     return "Return a DataFrame, dict, list or string made of what the next task needs"
+
+
+def unsupported(value: Any) -> UnsupportedValueError:
+    """The error for a type that has no tag, with what to return instead."""
+    kind = type(value)
+    return UnsupportedValueError(f"a {type_name(kind)} cannot be pushed. {_advice(kind)}")

@@ -55,13 +55,13 @@ class Footer:
         return bytes(out) + len(out).to_bytes(4, "little") + _MAGIC
 
 
-def start(file: bytes | memoryview) -> int:
+def footer_start(file: bytes | memoryview) -> int:
     """Where the footer of a Parquet file starts."""
     return len(file) - 8 - int.from_bytes(file[-8:-4], "little")
 
 
 def _read_footer(file: bytes | memoryview) -> Struct:
-    return _read_struct(memoryview(file).cast("B")[start(file) :], 0)[0]  # pyarrow's bytes have signs
+    return _read_struct(memoryview(file).cast("B")[footer_start(file) :], 0)[0]  # pyarrow's bytes have signs
 
 
 def _move(struct: Struct, numbers: tuple[int, ...], by: int) -> None:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import Any
 
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.errors import FormatError
 
 VALUE = "value.json"
@@ -47,7 +50,12 @@ class Archive:
         return sink.getbuffer()
 
 
-def read(body: bytes) -> tuple[bytes, dict[str, bytes]]:
+def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
+    """The value of an archive. Errors as of :func:`read`."""
+    return tagged_json.loads(*read(body), pulling.find_file)
+
+
+def read(body: bytes | memoryview) -> tuple[bytes, dict[str, bytes]]:
     """The JSON and the parts of an archive.
 
     :raises FormatError: if a member is compressed, or the members together are longer than the archive

@@ -1,4 +1,4 @@
-"""Tags for people's own classes: Enum, namedtuple, dataclass, attrs, and Airflow's serialize()/deserialize().
+"""User-defined classes: Enum, namedtuple, dataclass, attrs, and Airflow's serialize()/deserialize().
 
 A class is rebuilt only if ``[core] allowed_deserialization_classes`` admits it.
 """
@@ -11,12 +11,13 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tags import as_list, as_str, database_advice, tag, type_name, unsupported
+from include.s3_xcom.codecs.tagged_json.advice import database_advice, unsupported
+from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.on_airflow.configuration import is_admitted
 
 if TYPE_CHECKING:
-    from include.s3_xcom.codecs.tagged import Encoder
+    from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
 
 def is_scalar(value: Any) -> bool:
@@ -29,8 +30,6 @@ def encode(encoder: Encoder, value: Any) -> Any:
     :raises UnsupportedValueError: if its class has no way to be rebuilt, or is not admitted
     """
     kind = type(value)
-    if type_name(kind) == "include.s3_xcom.files.File":
-        return encoder.file(value)
     tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
     if tagger is None or isinstance(value, type) or database_advice(kind) is not None:
         raise unsupported(value)

@@ -15,16 +15,30 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 MAX_HEADER_BYTES = 10_000  # numpy itself reads no longer ones
 
 
-def encode(value: np.ndarray) -> bytes:
-    """An array as the bytes of an .npy file.
+def encode(value: Any) -> bytes | None:
+    """An array as the bytes of an .npy file. Arrays of Python objects are tagged JSON.
 
     :raises UnsupportedValueError: if its dtype would come back changed
     """
+    return write(value) if type(value) is np.ndarray and value.dtype.kind != "O" else None
+
+
+def decode(body: bytes | memoryview, pulling: Pulling) -> np.ndarray:
+    """Inverse of :func:`encode`.
+
+    :raises FormatError: if the bytes are no such file
+    """
+    return read(body)
+
+
+def write(value: np.ndarray) -> bytes:
+    """Any array as the bytes of an .npy file. Errors as of :func:`encode`."""
     dtype = value.dtype
     if dtype.hasobject or npy.descr_to_dtype(npy.dtype_to_descr(dtype)) != dtype:
         raise UnsupportedValueError(f"its dtype {dtype} cannot be kept. Convert it with astype() first")
@@ -39,11 +53,8 @@ def encode(value: np.ndarray) -> bytes:
     return sink.getvalue()
 
 
-def decode(body: bytes | memoryview) -> np.ndarray:
-    """The array that :func:`encode` got.
-
-    :raises FormatError: if the bytes are no such file
-    """
+def read(body: bytes | memoryview) -> np.ndarray:
+    """Inverse of :func:`write`. Errors as of :func:`decode`."""
     shape, fortran_order, dtype, start = _read_header(body)
     # Before anything is allocated: what the header promises must be there.
     size = math.prod(shape) * dtype.itemsize
@@ -72,38 +83,3 @@ def _read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dt
     if dtype.hasobject or type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
         raise FormatError("The stored array has a header that no push writes.")
     return shape, header["fortran_order"] is True, dtype, start + length
-
-
-def encode_scalar(value: np.generic) -> bytes:
-    """A scalar as the .npy file of an array without dimensions. Errors as of :func:`encode`."""
-    array = np.empty((), value.dtype)
-    array[()] = value
-    if type(array[()]) is not type(value) or not _same(array[()], value):
-        raise UnsupportedValueError("numpy does not keep it in an array. Return value.item()")
-    return encode(array)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one.tobytes() == other.tobytes() if one.dtype.kind in "V" else bool(one == other or other != other)
-
-
-def decode_scalar(body: bytes | memoryview) -> np.generic:
-    """The scalar that :func:`encode_scalar` got. Errors as of :func:`decode`."""
-    array = decode(body)
-    if array.shape:
-        raise FormatError("The stored scalar is an array.")
-    return array[()]
-
-
-def objects(value: np.ndarray) -> tuple[list[Any], list[int], str]:
-    """An array of Python objects as its items, shape and order."""
-    order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-    return list(value.ravel(order)), list(value.shape), order
-
-
-def from_objects(items: list[Any], shape: list[int], order: str) -> np.ndarray:
-    """The array that :func:`objects` got."""
-    flat = np.empty(len(items), dtype=object)
-    for position, item in enumerate(items):  # a slice assignment would unpack what is nested
-        flat[position] = item
-    return flat.reshape(tuple(shape), order=order)

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.s3_xcom.codecs import objects, tagged, timezones
-from include.s3_xcom.codecs.tags import type_name
+from include.s3_xcom.codecs import arrow, tagged_json
+from include.s3_xcom.codecs.parquet import object_columns
+from include.s3_xcom.codecs.tagged_json import zones
+from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
 
 Spec = dict[str, Any]
@@ -60,7 +62,7 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
     dtype = values.dtype
     is_numpy = isinstance(dtype, np.dtype)
     if is_numpy and dtype.kind == "O":
-        return objects.encode(values)
+        return object_columns.encode(values)
     kind = "numpy" if is_numpy else _EXTENSIONS.get(type(dtype).__name__)
     if kind is None:
         raise _unsupported(dtype)
@@ -84,8 +86,7 @@ def to_text(array: pa.Array) -> str:
 
 def from_text(text: str) -> pa.ChunkedArray:
     """The Arrow array that :func:`to_text` got."""
-    with pa.ipc.open_stream(base64.b64decode(text, validate=True)) as reader:
-        return reader.read_all().column(0)
+    return arrow.read_stream(base64.b64decode(text, validate=True)).column(0)
 
 
 def _unsupported(dtype: Any) -> UnsupportedValueError:
@@ -141,8 +142,8 @@ def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 
 def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
-    zone = timezones.encode(values.dtype.tz, None)
-    if pd.DatetimeTZDtype(values.dtype.unit, timezones.decode(zone)) != values.dtype:
+    zone = zones.describe(values.dtype.tz, None)
+    if pd.DatetimeTZDtype(values.dtype.unit, zones.rebuild(zone)) != values.dtype:
         raise UnsupportedValueError(
             f"its time zone, a {type_name(type(values.dtype.tz))}, equals no other of its name. Convert it "
             "with tz_convert() to a zoneinfo.ZoneInfo or datetime.timezone first"
@@ -154,7 +155,7 @@ def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
 
 def _decode_zoned(array: pa.ChunkedArray, spec: Spec) -> Values:
     naive = _decode_numpy(array, {"dtype": f"M8[{spec['unit']}]"})
-    return pd.DatetimeIndex(naive).tz_localize("UTC").tz_convert(timezones.decode(spec["zone"])).array
+    return pd.DatetimeIndex(naive).tz_localize("UTC").tz_convert(zones.rebuild(spec["zone"])).array
 
 
 def _encode_category(values: pd.Categorical) -> tuple[pa.Array, Spec]:
@@ -198,7 +199,7 @@ def _decode_interval(array: pa.ChunkedArray, spec: Spec) -> Values:
 def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
     array, inner = encode(values.to_dense())
     # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
-    return array, {"fill": tagged.to_json(values.fill_value), "index": values.kind, "spec": inner}
+    return array, {"fill": tagged_json.to_json(values.fill_value), "index": values.kind, "spec": inner}
 
 
 def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
@@ -243,5 +244,5 @@ _DECODERS = {
     "interval": _decode_interval,
     "sparse": _decode_sparse,
     "arrow": _decode_arrow,
-    "object": objects.decode,
+    "object": object_columns.decode,
 }

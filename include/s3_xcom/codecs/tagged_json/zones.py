@@ -1,15 +1,18 @@
-"""Time zones as JSON: which library's zone it is, and its name or offset."""
+"""Time zones: which library's zone it is, and its name or offset."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tags import type_name
+from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
+if TYPE_CHECKING:
+    from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
-def encode(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, Any]:
+
+def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, Any]:
     """Describe a time zone.
 
     :param moment: the time that carries it; pytz needs its UTC offset
@@ -33,13 +36,13 @@ def encode(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, A
 
 def attach(moment: datetime.datetime, described: dict[str, Any]) -> datetime.datetime:
     """A naive time with the time zone that was described."""
-    tz = decode(described)
+    tz = rebuild(described)
     if "utcoffset" in described:
         return tz.fromutc(moment - datetime.timedelta(seconds=described["utcoffset"]))
     return moment.replace(tzinfo=tz)
 
 
-def decode(described: dict[str, Any]) -> datetime.tzinfo:
+def rebuild(described: dict[str, Any]) -> datetime.tzinfo:
     """The time zone that was described.
 
     :raises FormatError: if there is no such zone on this machine
@@ -56,6 +59,21 @@ def _describe_nothing(tz: datetime.tzinfo) -> None:
     return None
 
 
+def zone_out(encoder: Encoder, value: datetime.tzinfo) -> Any:
+    return tag("tz", describe(value, None))
+
+
+def other_zone_out(encoder: Encoder, value: Any) -> Any:
+    """A zone of dateutil or zoneinfo; None for their other types, and for zones without a name."""
+    try:
+        return zone_out(encoder, value)
+    except UnsupportedValueError:
+        return None
+
+
+# Each library's way out directly above its way back.
+
+
 def _describe_datetime(tz: datetime.tzinfo) -> dict[str, Any] | None:
     if type(tz) is not datetime.timezone:
         return None
@@ -66,8 +84,21 @@ def _describe_datetime(tz: datetime.tzinfo) -> dict[str, Any] | None:
     return described
 
 
+def _rebuild_datetime(described: dict[str, Any]) -> datetime.tzinfo:
+    offset = datetime.timedelta(*described["offset"])
+    if "name" in described:
+        return datetime.timezone(offset, described["name"])
+    return datetime.timezone(offset) if offset else datetime.timezone.utc
+
+
 def _describe_zoneinfo(tz: Any) -> dict[str, Any] | None:
     return {"library": "zoneinfo", "name": tz.key} if tz.key else None
+
+
+def _rebuild_zoneinfo(described: dict[str, Any]) -> datetime.tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(described["name"])
 
 
 def _describe_pytz(tz: Any) -> dict[str, Any] | None:
@@ -77,10 +108,30 @@ def _describe_pytz(tz: Any) -> dict[str, Any] | None:
     return {"library": "pytz", "minutes": minutes} if minutes is not None else None
 
 
+def _rebuild_pytz(described: dict[str, Any]) -> datetime.tzinfo:
+    import pytz
+
+    if "minutes" in described:
+        return pytz.FixedOffset(described["minutes"])
+    return pytz.timezone(described["name"])
+
+
 def _describe_pendulum(tz: Any) -> dict[str, Any] | None:
     if "Fixed" in type(tz).__name__:
         return {"library": "pendulum", "offset": int(tz.utcoffset(None).total_seconds()), "name": tz.name}
     return {"library": "pendulum", "name": tz.name}
+
+
+def _rebuild_pendulum(described: dict[str, Any]) -> datetime.tzinfo:
+    import pendulum
+    from pendulum.tz.timezone import FixedTimezone
+
+    name = described["name"]
+    if "offset" not in described:
+        return pendulum.timezone(name)
+    # pendulum's zones are equal only if they are the same: those that it keeps, where it keeps one.
+    kept = (pendulum.UTC, pendulum.timezone(described["offset"]))
+    return next((zone for zone in kept if zone.name == name), FixedTimezone(described["offset"], name))
 
 
 def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
@@ -96,40 +147,7 @@ def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
     return None
 
 
-def _datetime(described: dict[str, Any]) -> datetime.tzinfo:
-    offset = datetime.timedelta(*described["offset"])
-    if "name" in described:
-        return datetime.timezone(offset, described["name"])
-    return datetime.timezone(offset) if offset else datetime.timezone.utc
-
-
-def _zoneinfo(described: dict[str, Any]) -> datetime.tzinfo:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(described["name"])
-
-
-def _pytz(described: dict[str, Any]) -> datetime.tzinfo:
-    import pytz
-
-    if "minutes" in described:
-        return pytz.FixedOffset(described["minutes"])
-    return pytz.timezone(described["name"])
-
-
-def _pendulum(described: dict[str, Any]) -> datetime.tzinfo:
-    import pendulum
-    from pendulum.tz.timezone import FixedTimezone
-
-    name = described["name"]
-    if "offset" not in described:
-        return pendulum.timezone(name)
-    # pendulum's zones are equal only if they are the same: those that it keeps, where it keeps one.
-    kept = (pendulum.UTC, pendulum.timezone(described["offset"]))
-    return next((zone for zone in kept if zone.name == name), FixedTimezone(described["offset"], name))
-
-
-def _dateutil(described: dict[str, Any]) -> datetime.tzinfo:
+def _rebuild_dateutil(described: dict[str, Any]) -> datetime.tzinfo:
     from dateutil import tz
 
     return tz.tzoffset(described["name"], described["offset"]) if "offset" in described else tz.tzutc()
@@ -143,9 +161,9 @@ _DESCRIBE = {
     "dateutil": _describe_dateutil,
 }
 _REBUILD = {
-    "datetime": _datetime,
-    "zoneinfo": _zoneinfo,
-    "pytz": _pytz,
-    "pendulum": _pendulum,
-    "dateutil": _dateutil,
+    "datetime": _rebuild_datetime,
+    "zoneinfo": _rebuild_zoneinfo,
+    "pytz": _rebuild_pytz,
+    "pendulum": _rebuild_pendulum,
+    "dateutil": _rebuild_dateutil,
 }

@@ -1,0 +1,37 @@
+"""pyarrow's Table as an Arrow IPC file, where Parquet would change it.
+
+https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from include.s3_xcom.codecs import schema_guard
+from include.s3_xcom.codecs.codec import Pulling
+
+
+def encode(value: Any) -> memoryview | None:
+    if type(value) is not pa.Table:
+        return None
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, value.schema) as writer:
+        writer.write_table(value)
+    return memoryview(sink.getvalue())
+
+
+def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
+    schema_guard.check_file(body)
+    with pa.ipc.open_file(pa.BufferReader(body)) as reader:
+        table = reader.read_all()
+    table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    return table
+
+
+def read_stream(data: bytes) -> pa.Table:
+    """The table of an Arrow IPC stream."""
+    schema_guard.check_stream(data)
+    with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+        return reader.read_all()

@@ -1,0 +1,118 @@
+"""What a codec is: one format of whole objects, with its way out and its way back."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from include.s3_xcom.reference import ObjectInfo
+
+BYTES = "application/octet-stream"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+ZIP = "application/zip"
+NPY = "application/x-npy"
+# https://www.iana.org/assignments/media-types/media-types.xhtml
+PARQUET = "application/vnd.apache.parquet"
+ARROW = "application/vnd.apache.arrow.file"
+
+
+@dataclass(frozen=True)
+class Pulling:
+    """What decoding an object may need to know.
+
+    :param rows: of a frame, how many were pushed: a few bytes can claim billions
+    :param find_file: makes a File of what is stored about it within a value
+    """
+
+    rows: int | None = None
+    find_file: Callable[[dict[str, Any]], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One format of whole objects. Its module has ``encode`` and ``decode`` side by side::
+
+        def encode(value: Any) -> bytes | memoryview | None    # None: not its kind of value
+        def decode(body: bytes | memoryview, pulling: Pulling) -> Any
+
+    :param name: as it stands in references
+    :param suffix: of the objects' keys, with its dot
+    :param media_type: of the objects, for their Content-Type
+    :param module: its name below ``include.s3_xcom.codecs``; imported when it is first needed
+    :param library: the package whose values it holds; empty: Python itself. Where that is not imported,
+        there are no such values
+    :param compressible: whether ``[s3_xcom] compression`` applies; other formats are dense already
+    :param inline: whether a small value may stay in the metadata database, as JSON
+    :param pulled: for values that are pulled without their data: makes one, of a store and a reference
+    """
+
+    name: str
+    suffix: str
+    media_type: str
+    module: str = ""
+    library: str = ""
+    compressible: bool = False
+    inline: bool = False
+    pulled: Callable[[Any, Any], Any] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.media_type in (JSON, TEXT)
+
+    def encode(self, value: Any) -> bytes | memoryview | None:
+        """The bytes for a value; None if the value is not of this codec's kind.
+
+        :raises UnsupportedValueError: if it would come back changed
+        """
+        return self._module.encode(value)
+
+    def decode(self, body: bytes | memoryview, pulling: Pulling) -> Any:
+        """Inverse of :meth:`encode`.
+
+        :raises FormatError: if the bytes are nothing that it writes
+        """
+        return self._module.decode(body, pulling)
+
+    @property
+    def _module(self) -> Any:
+        return importlib.import_module(f"include.s3_xcom.codecs.{self.module}")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A value as the bytes of an object.
+
+    :param info: what the object is
+    :param body: the bytes, or a stream of them
+    :param size: of the body, in bytes
+    :param suffix: of the object's key, with its dot
+    :param media_type: of the object, for its Content-Type
+    """
+
+    info: ObjectInfo
+    body: bytes | memoryview | BinaryIO
+    size: int
+    suffix: str
+    media_type: str
+
+    @property
+    def codec(self) -> str:
+        return self.info.codec
+
+    def __enter__(self) -> Encoded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not isinstance(self.body, (bytes, memoryview)):
+            self.body.close()
+
+
+class Attachment:
+    """Base of values that get an object of their own when they stand within another value: files."""
+
+
+class Standalone:
+    """Base of values that cannot stand within another value: mapped sequences."""

@@ -1,0 +1,32 @@
+"""Pickles: the last resort, and only where ``[core] enable_xcom_pickling`` is on."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.codecs.tagged_json.tags import type_name
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+
+
+def encode(value: Any) -> bytes:
+    """A value as a pickle.
+
+    :raises UnsupportedValueError: if it cannot be pickled
+    """
+    try:
+        return pickle.dumps(value)
+    except Exception as error:
+        raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
+
+
+def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
+    """Inverse of :func:`encode`. Runs whatever the bytes say: the caller must have asked Airflow.
+
+    :raises FormatError: if it cannot be unpickled
+    """
+    try:
+        return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
+    except Exception as error:
+        raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error

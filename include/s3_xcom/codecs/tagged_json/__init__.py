@@ -1,0 +1,38 @@
+"""Python values as JSON: plain where JSON can say it, tagged where it cannot."""
+
+from __future__ import annotations
+
+from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.codecs.tagged_json.engine import (
+    NO_FILE,
+    Parts,
+    dumps,
+    dumps_lines,
+    dumps_plain,
+    is_scalar,
+    loads,
+    to_json,
+    to_text,
+    unwrap,
+)
+from include.s3_xcom.reference import RESERVED
+
+__all__ = [
+    "NO_FILE",
+    "RESERVED",
+    "Parts",
+    "decode",
+    "dumps",
+    "dumps_lines",
+    "dumps_plain",
+    "is_scalar",
+    "loads",
+    "to_json",
+    "to_text",
+    "unwrap",
+]
+
+
+def decode(body: bytes | memoryview, pulling: Pulling) -> object:
+    """The value of an object of tagged JSON. Errors as of :func:`loads`."""
+    return loads(bytes(body), {}, pulling.find_file)

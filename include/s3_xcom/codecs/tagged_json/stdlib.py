@@ -1,0 +1,263 @@
+"""Types of Python's standard library: each type's way out directly above its way back."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import math
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.codecs.tagged_json import zones
+from include.s3_xcom.codecs.tagged_json.tags import (
+    TaggedType,
+    as_list,
+    as_str,
+    from_base64,
+    tag,
+    to_base64,
+)
+from include.s3_xcom.errors import UnsupportedValueError
+
+if TYPE_CHECKING:
+    from include.s3_xcom.codecs.tagged_json.engine import Encoder
+
+# Numbers and texts, most of which JSON holds as they are.
+
+# Python refuses to read longer decimal integers, unless told otherwise.
+MAX_DECIMAL_BITS = 4096
+
+
+def _int_out(encoder: Encoder, value: int) -> Any:
+    return value if value.bit_length() <= MAX_DECIMAL_BITS else tag("int", hex(value))
+
+
+def _int_back(value: str) -> int:
+    return int(as_str(value), 16)
+
+
+def _float_out(encoder: Encoder, value: float) -> Any:
+    return value if math.isfinite(value) else tag("float", repr(value))
+
+
+def _float_back(value: str) -> float:
+    return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value]
+
+
+def _str_out(encoder: Encoder, value: str) -> Any:
+    return value if is_unicode(value) else tag("str", to_base64(value.encode("utf-8", "surrogatepass")))
+
+
+def _str_back(value: str) -> str:
+    return from_base64(value).decode("utf-8", "surrogatepass")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 has it: it holds no lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Dates and times
+
+
+def datetime_out(encoder: Encoder, value: datetime.datetime, name: str = "datetime") -> Any:
+    """Local time, apart from it the zone, and which of two equal local times it is."""
+    fields: dict[str, Any] = {"fold": 1} if value.fold else {}
+    if value.tzinfo is not None:
+        fields["tz"] = zones.describe(value.tzinfo, value)
+    return tag(name, value.replace(tzinfo=None, fold=0).isoformat(), **fields)
+
+
+def datetime_back(value: str, tz: Any = None, fold: int = 0) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(as_str(value))
+    return (moment if tz is None else zones.attach(moment, tz)).replace(fold=fold)
+
+
+def time_out(encoder: Encoder, value: datetime.time, name: str = "time") -> Any:
+    fields: dict[str, Any] = {"fold": 1} if value.fold else {}
+    if value.tzinfo is not None:
+        fields["tz"] = zones.describe(value.tzinfo, None)
+    plain = datetime.time(value.hour, value.minute, value.second, value.microsecond)
+    return tag(name, plain.isoformat(), **fields)
+
+
+def time_back(value: str, tz: Any = None, fold: int = 0) -> datetime.time:
+    zone = None if tz is None else zones.rebuild(tz)
+    return datetime.time.fromisoformat(as_str(value)).replace(tzinfo=zone, fold=fold)
+
+
+def _date_out(encoder: Encoder, value: datetime.date) -> Any:
+    return tag("date", value.isoformat())
+
+
+def _date_back(value: str) -> datetime.date:
+    return datetime.date.fromisoformat(as_str(value))
+
+
+# Binary data
+
+
+def _memoryview_out(encoder: Encoder, value: memoryview) -> Any:
+    """As database drivers give binary columns."""
+    fields = {} if value.format == "B" else {"format": value.format}
+    return tag("memoryview", to_base64(memoryview_bytes(value)), **fields)
+
+
+def _memoryview_back(value: str, format: str = "B") -> memoryview:  # noqa: A002
+    return make_memoryview(from_base64(value), as_str(format))
+
+
+def memoryview_bytes(value: memoryview) -> bytes:
+    """The bytes that a memoryview is of.
+
+    :raises UnsupportedValueError: if they do not tell all of it
+    """
+    try:
+        data = value.tobytes()
+        same = value.ndim == 1 and value.c_contiguous and make_memoryview(data, value.format) == value
+    except (NotImplementedError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise UnsupportedValueError(
+            "a memoryview can be pushed if it has one dimension and no gaps. Return bytes(...) of it, or "
+            "numpy.asarray(...)"
+        )
+    return data
+
+
+def make_memoryview(data: bytes, format: str = "B") -> memoryview:  # noqa: A002
+    """Inverse of :func:`memoryview_bytes`.
+
+    :param format: of its items, in the terms of the struct module; psycopg2's have ``c``
+    """
+    return memoryview(data).cast(format)
+
+
+# Containers
+
+_FACTORIES = {kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)}
+
+
+def _default_dict_out(encoder: Encoder, value: collections.defaultdict) -> Any:
+    factory = value.default_factory
+    name = getattr(factory, "__name__", None)
+    if factory is not None and _FACTORIES.get(name) is not factory:
+        raise UnsupportedValueError(
+            "the factory of a defaultdict can be a builtin type or None. Return dict(...) of it"
+        )
+    return tag("defaultdict", encoder.pairs(value), factory=name)
+
+
+def _default_dict_back(value: list, factory: str | None) -> collections.defaultdict:
+    return collections.defaultdict(None if factory is None else _FACTORIES[factory], as_list(value))
+
+
+def _deque_out(encoder: Encoder, value: collections.deque) -> Any:
+    return tag("deque", encoder.items(value, value), maxlen=value.maxlen)
+
+
+def _deque_back(value: list, maxlen: int | None) -> collections.deque:
+    return collections.deque(as_list(value), maxlen)
+
+
+def _text(name: str, kind: type, out: Callable[[Any], str], back: Callable[[str], Any]) -> TaggedType:
+    """A type that a string tells all of."""
+    return TaggedType(
+        name, (kind,), lambda encoder, value: tag(name, out(value)), lambda value: back(as_str(value))
+    )
+
+
+def _binary(kind: type) -> TaggedType:
+    name = kind.__name__
+    return TaggedType(
+        name,
+        (kind,),
+        lambda encoder, value: tag(name, to_base64(value)),
+        lambda value: kind(from_base64(value)),
+        scalar=False,
+    )
+
+
+def _parts(kind: type, *attributes: str) -> TaggedType:
+    """A type that some attributes tell all of, which its constructor takes."""
+    name = kind.__name__
+    return TaggedType(
+        name,
+        (kind,),
+        lambda encoder, value: tag(name, encoder.items(value, [getattr(value, a) for a in attributes])),
+        lambda value: kind(*as_list(value)),
+    )
+
+
+def _sequence(kind: type) -> TaggedType:
+    name = kind.__name__
+    return TaggedType(
+        name,
+        (kind,),
+        lambda encoder, value: tag(name, encoder.items(value, value)),
+        lambda value: kind(as_list(value)),
+        scalar=False,
+    )
+
+
+def _mapping(kind: type, back: Callable[[list], Any] | None = None) -> TaggedType:
+    name = kind.__name__
+    return TaggedType(
+        name,
+        (kind,),
+        lambda encoder, value: tag(name, encoder.pairs(value)),
+        lambda value: (back or kind)(as_list(value)),
+        scalar=False,
+    )
+
+
+def _singleton(name: str, value: Any) -> TaggedType:
+    return TaggedType(name, (type(value),), lambda encoder, _: tag(name, None), lambda **_: value)
+
+
+TYPES = [
+    TaggedType("int", (int,), _int_out, _int_back),
+    TaggedType("float", (float,), _float_out, _float_back),
+    TaggedType("str", (str,), _str_out, _str_back),
+    _parts(complex, "real", "imag"),
+    _text("Decimal", decimal.Decimal, str, decimal.Decimal),
+    _parts(fractions.Fraction, "numerator", "denominator"),
+    _text("UUID", uuid.UUID, lambda value: value.hex, lambda text: uuid.UUID(hex=text)),
+    TaggedType("datetime", (datetime.datetime,), datetime_out, datetime_back),
+    TaggedType("date", (datetime.date,), _date_out, _date_back),
+    TaggedType("time", (datetime.time,), time_out, time_back),
+    _parts(datetime.timedelta, "days", "seconds", "microseconds"),
+    TaggedType("tz", (datetime.timezone,), zones.zone_out, lambda value: zones.rebuild(value)),
+    _parts(range, "start", "stop", "step"),
+    _parts(slice, "start", "stop", "step"),
+    _singleton("Ellipsis", ...),
+    _singleton("NotImplemented", NotImplemented),
+    _binary(bytes),
+    _binary(bytearray),
+    TaggedType("memoryview", (memoryview,), _memoryview_out, _memoryview_back, scalar=False),
+    _sequence(tuple),
+    _sequence(set),
+    _sequence(frozenset),
+    TaggedType("deque", (collections.deque,), _deque_out, _deque_back, scalar=False),
+    TaggedType(
+        "dict",
+        (dict,),
+        lambda encoder, value: encoder.mapping(value),
+        lambda value: dict(as_list(value)),
+        scalar=False,
+    ),
+    _mapping(collections.OrderedDict),
+    _mapping(collections.Counter, lambda pairs: collections.Counter(dict(pairs))),
+    TaggedType(
+        "defaultdict", (collections.defaultdict,), _default_dict_out, _default_dict_back, scalar=False
+    ),
+]

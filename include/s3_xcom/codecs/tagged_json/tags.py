@@ -1,0 +1,66 @@
+"""The form of a tagged value: a JSON object with the reserved key."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.reference import RESERVED
+
+if TYPE_CHECKING:
+    from include.s3_xcom.codecs.tagged_json.engine import Encoder
+
+
+def tag(name: str, value: Any, **fields: Any) -> dict[str, Any]:
+    return {RESERVED: name, "value": value, **fields}
+
+
+def to_base64(data: bytes | memoryview) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_base64(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)
+
+
+def as_list(value: Any) -> list:
+    """The value itself; a TypeError if it is no list."""
+    if type(value) is not list:
+        raise TypeError
+    return value
+
+
+def as_str(value: Any) -> str:
+    """The value itself; a TypeError if it is no string."""
+    if type(value) is not str:
+        raise TypeError
+    return value
+
+
+def type_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+
+
+@dataclass(frozen=True)
+class TaggedType:
+    """A type that JSON has no word for: the way out, and the way back.
+
+    :param name: the tag
+    :param types: whose values have it
+    :param out: takes the encoder and a value, returns what JSON holds, most often a tag
+    :param back: takes the tag's value, and its other fields by their names; returns the value
+    :param exact: whether subclasses are other types
+    :param scalar: whether it is one thing, not a container, or data of any length
+    """
+
+    name: str
+    types: tuple[type, ...]
+    out: Callable[[Encoder, Any], Any]
+    back: Callable[..., Any]
+    exact: bool = True
+    scalar: bool = True
+
+    def fits(self, value: Any) -> bool:
+        return type(value) in self.types if self.exact else isinstance(value, self.types)
