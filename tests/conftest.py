@@ -13,23 +13,24 @@ from embedded.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_stack = Stack()
 _own_warnings: list[str] = []
+_STACK = pytest.StashKey[Stack]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # Before any test module imports Airflow, which reads its configuration once.
-    dags = _stack.directory / "dags"
+    stack = config.stash[_STACK] = Stack()
+    dags = stack.directory / "dags"
     dags.mkdir()
     (dags / "examples").symlink_to(ROOT / "dags")
     (dags / "tests").symlink_to(ROOT / "tests/dags")
-    _stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+    stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.clear()
-    os.environ.update(_stack.airflow.environment)
+    os.environ.update(stack.airflow.environment)
 
 
-def pytest_unconfigure() -> None:
-    _stack.stop()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_STACK].stop()
 
 
 def pytest_warning_recorded(warning_message: warnings.WarningMessage, nodeid: str) -> None:
@@ -45,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
     """Postgres and LocalStack, with Airflow's database, connections and bucket prepared."""
-    with _stack:
-        yield _stack
+    with pytestconfig.stash[_STACK] as stack:
+        yield stack

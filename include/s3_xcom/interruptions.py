@@ -43,6 +43,7 @@ def heard() -> Iterator[None]:
         if is_outermost:
             _remembered = []
             _wrap_handlers(_remembered, wrappers)
+        raise_remembered()
         try:
             yield
         except BaseException as error:
@@ -56,11 +57,11 @@ def heard() -> Iterator[None]:
 
 
 def raise_remembered(instead_of: BaseException | None = None) -> None:
-    """Raise what a signal handler has raised into the block around, if it did.
+    """Raise what a signal handler has raised into the block around, if it did, and if this is the main thread.
 
     :param instead_of: the exception that the block ends with, if any
     """
-    if _remembered and _remembered[0] is not instead_of:
+    if threading.current_thread() is threading.main_thread() and _remembered and _remembered[0] is not instead_of:
         raise _remembered[0] from _remembered[0].__cause__
 
 

@@ -72,7 +72,7 @@ def main(number: int) -> None:
     logging.disable(logging.WARNING)
     from airflow.models import XCom
 
-    from tests.faults import make_task
+    from tests.helpers.faults import make_task
 
     ids = make_task(f"load-{number}")
     errors = []

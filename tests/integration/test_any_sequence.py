@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import UnsupportedValueError
-from tests import strategies
-from tests.same import assert_same
+from tests.helpers import strategies
+from tests.helpers.same import assert_same
 from tests.unit.test_properties import EXAMPLES, examples
 
 pytestmark = pytest.mark.filterwarnings("ignore")

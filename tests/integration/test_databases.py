@@ -14,7 +14,7 @@ from psycopg2.extras import DateRange, DateTimeTZRange, NumericRange
 
 from include.s3_xcom import items, rows
 from include.s3_xcom.errors import UnsupportedValueError
-from tests.same import assert_same
+from tests.helpers.same import assert_same
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, UnsupportedValueError
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
-from tests.same import assert_same
+from tests.helpers.same import assert_same
 from tests.unit.test_mapped import FRAME
 
 LARGE = pd.concat([FRAME] * 1000)

@@ -25,9 +25,9 @@ from sqlalchemy.exc import OperationalError
 
 from include.s3_xcom import File, rows
 from include.s3_xcom.errors import DiskError, ObjectMissingError, StorageError
-from tests import faults
-from tests.faults import CLEAR, SUCCEEDED, WRONG
-from tests.proxy import BODY, FOREVER, TRANSIENT, Proxy
+from tests.helpers import faults
+from tests.helpers.faults import CLEAR, SUCCEEDED, WRONG
+from tests.helpers.proxy import BODY, FOREVER, TRANSIENT, Proxy
 
 INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "57"))
 KILLS = max(5, INJECTIONS // 10)
@@ -87,7 +87,7 @@ def proxy(stack, monkeypatch) -> Iterator[Proxy]:
 
 
 def test_every_operation_under_every_fault_succeeds_or_fails_clearly(stack, table):
-    command = [sys.executable, "-m", "tests.faults", str(stack.localstack.port), str(INJECTIONS)]
+    command = [sys.executable, "-m", "tests.helpers.faults", str(stack.localstack.port), str(INJECTIONS)]
     workers = [
         subprocess.Popen(
             [*command, str(n), str(WORKERS)], env=stack.airflow.environment, stdout=subprocess.PIPE

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from include.s3_xcom import File, items, private_files
 from include.s3_xcom.errors import ObjectMissingError, StorageError
 from include.s3_xcom.s3.store import Store
-from tests import faults
-from tests.proxy import TRANSIENT, Proxy
+from tests.helpers import faults
+from tests.helpers.proxy import TRANSIENT, Proxy
 
 
 @pytest.fixture

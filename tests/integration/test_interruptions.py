@@ -14,8 +14,8 @@ from airflow.utils.timeout import timeout
 
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.s3 import store
-from tests import faults
-from tests.proxy import TRANSIENT, Proxy
+from tests.helpers import faults
+from tests.helpers.proxy import TRANSIENT, Proxy
 
 FRAME = pd.DataFrame({"n": range(100_000), "x": [i / 7 for i in range(100_000)]})
 

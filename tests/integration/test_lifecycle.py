@@ -13,8 +13,8 @@ from include.s3_xcom import File, items
 from include.s3_xcom.on_airflow import deletion
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
-from tests import faults
-from tests.proxy import TRANSIENT, Proxy
+from tests.helpers import faults
+from tests.helpers.proxy import TRANSIENT, Proxy
 
 
 @pytest.fixture

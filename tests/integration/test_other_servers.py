@@ -15,8 +15,8 @@ import pytest
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import IntegrityError
 from include.s3_xcom.s3 import store
-from tests import faults
-from tests.proxy import Proxy
+from tests.helpers import faults
+from tests.helpers.proxy import Proxy
 
 FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 

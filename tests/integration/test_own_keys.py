@@ -10,8 +10,8 @@ import pytest
 from include.s3_xcom.on_airflow import own_keys
 from include.s3_xcom.on_airflow.own_keys import KEYS, SKIP_KEY
 from include.s3_xcom.s3.store import Store
-from tests import faults
-from tests.proxy import TRANSIENT, Proxy
+from tests.helpers import faults
+from tests.helpers.proxy import TRANSIENT, Proxy
 
 PATIENT = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
 

@@ -10,8 +10,8 @@ import pytest
 
 from include.s3_xcom import File
 from include.s3_xcom.errors import FormatError, SettingError, UnsupportedValueError
-from tests import kinds
-from tests.same import assert_same
+from tests.helpers import kinds
+from tests.helpers.same import assert_same
 
 KEPT = {
     name: make for group, makes in kinds.KINDS.items() for name, make in makes.items() if group != "Refused"
@@ -20,7 +20,8 @@ KEPT = {
 
 @pytest.fixture(autouse=True)
 def admit(monkeypatch):
-    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", r"airflow\..* tests\.kinds\..*")
+    classes = r"airflow\..* tests\.helpers\.kinds\..*"
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", classes)
 
 
 def reference_of(task) -> dict:

@@ -63,6 +63,20 @@ def test_it_comes_out_of_the_inner_of_two_blocks(block):
     assert reached == []
 
 
+def test_a_block_within_is_not_begun_where_it_was_swallowed_before():
+    reached = []
+
+    def run() -> None:
+        with heard():
+            swallow()
+            with heard():
+                reached.append("the inner block")
+
+    with pytest.raises(RaisedError):
+        run()
+    assert reached == []
+
+
 def test_other_errors_and_handlers_that_raise_nothing_are_left_alone():
     with pytest.raises(KeyError), heard():
         raise KeyError

@@ -7,8 +7,8 @@ import pytest
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
-from tests import kinds
-from tests.same import assert_same
+from tests.helpers import kinds
+from tests.helpers.same import assert_same, round_trip
 
 KEPT = {
     name: make for group, makes in kinds.KINDS.items() for name, make in makes.items() if group != "Refused"
@@ -18,12 +18,8 @@ CLASSES = next(makes for group, makes in kinds.KINDS.items() if group.startswith
 
 @pytest.fixture(autouse=True)
 def admit(monkeypatch):
-    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", r"airflow\..* tests\.kinds\..*")
-
-
-def round_trip(value):
-    encoded = codecs.encode(value)
-    return codecs.decode(encoded.codec, bytes(encoded.body))
+    classes = r"airflow\..* tests\.helpers\.kinds\..*"
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", classes)
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -16,7 +16,7 @@ from pandas.testing import assert_frame_equal
 
 from include.s3_xcom import File, batches, codecs, items, rows
 from include.s3_xcom.errors import UnsupportedValueError
-from tests.same import assert_same
+from tests.helpers.same import assert_same
 
 FRAME = pd.DataFrame(
     {

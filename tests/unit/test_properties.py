@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import compression, tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
-from tests import strategies
-from tests.same import assert_same
+from tests.helpers import strategies
+from tests.helpers.same import assert_same
 
 # `make test-properties` sets it; `make test` takes a short look.
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))

@@ -22,13 +22,9 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from tests.helpers.same import assert_same, round_trip
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-
-
-def round_trip(value):
-    encoded = codecs.encode(value)
-    return codecs.decode(encoded.codec, bytes(encoded.body))
 
 
 PLAIN = [
@@ -79,14 +75,6 @@ TAGGED = [
     collections.defaultdict(list, {"a": [1]}),
     collections.deque([1, 2], maxlen=5),
 ]
-
-
-def assert_same(actual, expected):
-    """Equal, and of the same types all the way down."""
-    assert type(actual) is type(expected)
-    assert actual == expected
-    if not isinstance(expected, int):
-        assert repr(actual) == repr(expected)
 
 
 @pytest.mark.parametrize("value", PLAIN, ids=range(len(PLAIN)))

@@ -9,7 +9,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.interruptions import raise_remembered
+from include.s3_xcom.interruptions import heard, raise_remembered
 from include.s3_xcom.on_airflow.connection import find_access
 from include.s3_xcom.settings import Settings
 
@@ -40,7 +40,8 @@ def get_client(settings: Settings, *, hasty: bool = False) -> BaseClient:
     identity = os.getpid(), settings.conn_id, *timeouts, hasty
     client = _clients.get(identity)
     if client is None:
-        client = _new_client(settings, hasty)
+        with heard():  # making one reads files and may ask other services; they must not swallow it
+            client = _new_client(settings, hasty)
         with _lock:
             for other in [key for key in _clients if key[:-1] != identity[:-1]]:
                 del _clients[other]
@@ -64,6 +65,7 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
         "s3", endpoint_url=access.endpoint_url, config=config, verify=access.verify
     )
     events = client.meta.events
+    events.register_first("before-call.s3", lambda **_: raise_remembered())
     events.register_first("needs-retry.s3", _raise_interruption)
     events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
     # botocore asks for keys in listings to be percent-encoded, and then LocalStack loses its place at keys

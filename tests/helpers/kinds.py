@@ -30,7 +30,7 @@ import pytz
 from include.s3_xcom import codecs
 from include.s3_xcom.errors import UnsupportedValueError
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/types.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/types.md"
 GMT = dt.timezone(dt.timedelta(0), "GMT")
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import polars
 
+from include.s3_xcom import codecs
+
 
 def assert_same(actual: Any, expected: Any, path: str = "value") -> None:
     """Stricter than ``==``: types, signs of zero, order of keys, dtypes, labels and time zones count."""
@@ -186,3 +188,9 @@ _CHECKS: list[tuple[Any, Any]] = [
     ((datetime.datetime, datetime.time), _check_datetime),
     (decimal.Decimal, _check_decimal),
 ]
+
+
+def round_trip(value: Any) -> Any:
+    """A value as an object's bytes, and back."""
+    encoded = codecs.encode(value)
+    return codecs.decode(encoded.codec, bytes(encoded.body))

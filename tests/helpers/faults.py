@@ -1,6 +1,6 @@
 """Pushes and pulls of real values while S3 and the network fail. As a program, one worker of several:
 
-python -m tests.faults <port of S3> <injections of all workers> <number of this one> <number of workers>
+python -m tests.helpers.faults <port of S3> <injections of all workers> <its number> <workers>
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 
 from airflow.exceptions import AirflowException, AirflowTaskTimeout
 
-from tests.proxy import FOREVER, LASTING, TRANSIENT, Proxy
+from tests.helpers.proxy import FOREVER, LASTING, TRANSIENT, Proxy
 
 SETTINGS = {"MAX_ATTEMPTS": "3", "CONNECT_TIMEOUT": "1", "READ_TIMEOUT": "1"}
 MAX_SECONDS = 60

@@ -1,0 +1,77 @@
+"""Rows and objects of version 1 that an earlier release wrote are read as they were pushed."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from include.s3_xcom import File
+from tests.helpers import kinds
+from tests.helpers.same import assert_same
+from tests.unit.test_mapped import FRAME
+
+ARCHIVE = Path(__file__).resolve().parents[1] / "fixtures/format-1.zip"
+
+with zipfile.ZipFile(ARCHIVE) as _archive:
+    NAMES = sorted(
+        name.removesuffix("/row.json") for name in _archive.namelist() if name.endswith("row.json")
+    )
+
+KINDS = {
+    f"kind/{name}": make
+    for group, makes in kinds.KINDS.items()
+    for name, make in makes.items()
+    if group != "Refused"
+}
+OTHERS = {
+    "sequence/items": [{"n": n} for n in range(3000)],
+    "sequence/items of bytes": [b"a", FRAME, {"frame": FRAME}, "text"],
+    "sequence/items of all sizes": ["x" * (n * n % 5000) for n in range(300)],
+    "compressed/gzip": {"a": list(range(1000))},
+    "compressed/zstd": "text" * 1000,
+    "inline/dict": {"a": [1, (2,)]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stored(stack):
+    """The objects, under their keys."""
+    import boto3
+
+    bucket = boto3.resource(
+        "s3", endpoint_url=stack.localstack.url, region_name="us-east-1",
+        aws_access_key_id="a", aws_secret_access_key="b",
+    ).Bucket(stack.localstack.bucket)  # fmt: skip
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        keys = {}
+        for name in archive.namelist():
+            if "/object/" in name:
+                key = name.partition("/object/")[2]
+                keys[key] = bucket.Object(key).put(Body=archive.read(name))["ETag"]
+    yield
+    bucket.delete_objects(Delete={"Objects": [{"Key": key} for key in keys]})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_read_as_it_was_pushed(task, name):
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        row = archive.read(f"{name}/row.json")
+    task.push(0)
+    task.set_row(row)
+    value = task.pull()
+    if name in KINDS:
+        assert_same(value, KINDS[name]())
+    elif name == "sequence/rows":
+        assert_same(value.to_frame(), FRAME)
+        assert value[1]["i"] == 2
+    elif name == "sequence/batches":
+        assert_same(value.to_frame(), FRAME)
+        assert_same(value[1], FRAME.iloc[2:])
+    elif name.startswith("file/"):
+        file = value if isinstance(value, File) else value["f"][0]
+        assert file.path.read_text() == "a,b\n1,2\n"
+    else:
+        assert_same(list(value) if name.startswith("sequence/") else value, OTHERS[name])
+    assert "unreadable" not in str(task.shown())
