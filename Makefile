@@ -80,7 +80,7 @@ screenshots: install ## make the pictures of the README anew, from the Compose s
 
 docs: install ## write docs/types.md from the tests
 	@AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES=".*" $(PYTHON) -W ignore -c \
-	    "from tests import kinds; kinds.PAGE.write_text(kinds.page())"
+	    "from tests.helpers import kinds; kinds.PAGE.write_text(kinds.page())"
 
 audit: install ## look the locked packages up among the known vulnerabilities
 	@scripts/audit.sh

@@ -57,11 +57,12 @@ def heard() -> Iterator[None]:
 
 
 def raise_remembered(instead_of: BaseException | None = None) -> None:
-    """Raise what a signal handler has raised into the block around, if it did, and if this is the main thread.
+    """Raise what a signal handler has raised into the block around, in the main thread, if it did.
 
     :param instead_of: the exception that the block ends with, if any
     """
-    if threading.current_thread() is threading.main_thread() and _remembered and _remembered[0] is not instead_of:
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and _remembered and _remembered[0] is not instead_of:
         raise _remembered[0] from _remembered[0].__cause__
 
 
