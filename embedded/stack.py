@@ -20,7 +20,7 @@ class Stack:
     Everything lies in a new temporary directory, and is stopped and removed at the end. Ports are chosen when
     the object is made, so that Airflow's environment is known before anything runs.
 
-    :param say: told about the progress, a line at a time
+    :param say: called with a line at each step
     """
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:

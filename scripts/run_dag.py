@@ -50,15 +50,15 @@ def wait(dag_id: str, run_id: str, seconds: float = 600) -> str:
     :raises RunError: if it takes longer
     """
     deadline = time.monotonic() + seconds
-    told = ""
+    shown = ""
     while True:
         with create_session() as session:
             run = session.query(DagRun).filter_by(dag_id=dag_id, run_id=run_id).one()
             state = run.state
         progress = summary(dag_id, run_id)
-        if progress != told:
+        if progress != shown:
             print(f"  {progress}", flush=True)
-            told = progress
+            shown = progress
         if state in ("success", "failed"):
             return state
         if time.monotonic() > deadline:

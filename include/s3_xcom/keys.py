@@ -18,7 +18,7 @@ from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.settings import Settings
 
 UNKNOWN = "unknown"
-"""Stands in a key for an id that the push was not told."""
+"""Stands in a key for an id that was not given to the push."""
 
 # S3 allows keys of 1,024 bytes; three ids, one XCom key and the fixed parts fit with these.
 MAX_ID_BYTES = 240
@@ -43,7 +43,7 @@ class Owner:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the push was not told all ids."""
+        """Whether an id was not given to the push."""
         return UNKNOWN in (self.dag_id, self.run_id, self.task_id, self.key)
 
     def __str__(self) -> str:

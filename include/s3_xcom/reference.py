@@ -120,8 +120,10 @@ class Reference:
         """As the metadata database holds it. Inverse of :func:`parse_reference`."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
         known = {f.name: getattr(self.info, f.name) for f in fields(self.info)}
-        told = {name: value for name, value in {**own, **known}.items() if value != _DEFAULTS.get(name, ...)}
-        return json.dumps({RESERVED: "reference", "version": VERSION, **told}).encode()
+        fields_set = {
+            name: value for name, value in {**own, **known}.items() if value != _DEFAULTS.get(name, ...)
+        }
+        return json.dumps({RESERVED: "reference", "version": VERSION, **fields_set}).encode()
 
 
 _INFO_FIELDS = {f.name for f in fields(ObjectInfo)}

@@ -169,7 +169,7 @@ def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
         reference = (known or {}).get(stem)
         if reference is None or reference.key != item.key:
             reference = preview.of_object(store, item.key)
-        told = {
+        columns = {
             "object": store.address(item.key),
             "type": reference.info.type,
             "shape": " x ".join(map(str, reference.info.shape)),
@@ -177,8 +177,8 @@ def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
             "age": str(datetime.timedelta(seconds=int(item.age))),
         }
         if known is not None:
-            told["referenced"] = "yes" if stem in known else "no"
-        return told
+            columns["referenced"] = "yes" if stem in known else "no"
+        return columns
 
     with ThreadPoolExecutor(max_workers=8) as threads:
         return list(threads.map(line, items))
@@ -202,10 +202,10 @@ def _show(options: argparse.Namespace, store: Store) -> int:
 
 def _sweep(options: argparse.Namespace, store: Store) -> int:
     orphans: list[dict[str, Any]] = []
-    with _progress() as told:
+    with _progress() as show:
 
         def found(counts: Counts, latest: list[Listed]) -> None:
-            told(f"{counts.objects:,} objects, {counts.orphans:,} without an XCom")
+            show(f"{counts.objects:,} objects, {counts.orphans:,} without an XCom")
             if not options.delete:
                 room = max(0, MAX_LISTED - len(orphans))
                 orphans.extend(

@@ -1,4 +1,4 @@
-"""Work that is done some steps ahead."""
+"""Reading ahead: work done in other threads for the next few items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R")
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """``map(function, items)``, done in other threads for the next few items while one result is in use.
 
-    It wins where the function lets go of Python's lock, as pyarrow does. What it raises comes up in its turn.
+    Pays off when the function releases the GIL, as pyarrow does. Exceptions are raised at their items.
     """
     pending: deque[Future[R]] = deque()
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -16,16 +16,16 @@ from typing import Any
 from include.s3_xcom.errors import BadReferenceError, FormatError
 
 BLOCK_BYTES = 64 * 1024
-"""What small elements are gathered up to: below it, S3's latency outweighs the transfer."""
+"""Small elements are gathered in blocks of this size: below it, S3's latency outweighs the transfer."""
 
 MAX_RUNS = 16
-"""Of equal blocks; with them a reference stays below 2 KiB."""
+"""How many runs of equal blocks a layout has at most; with them a reference stays below 2 KiB."""
 
 MAX_PADDING = 4096
-"""Of a run's first block; later ones may be shorter by as much, and are padded by twice that."""
+"""How much the first block of a run is padded at most; later ones are padded by up to twice as much."""
 
 ENTRY_BYTES = 20
-"""Of the index, per element: base64 of its block's offset, length, and number of the first element."""
+"""Size of an element's entry in the index: base64 of its block's offset, length, and first element."""
 
 
 @dataclass(frozen=True)

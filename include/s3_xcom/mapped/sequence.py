@@ -13,7 +13,7 @@ from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.remote import RemoteElements
 
 CHUNK_ELEMENTS = 1000
-"""That are made and checked at a time."""
+"""How many elements are encoded at a time."""
 
 
 class Source(Protocol):

@@ -17,7 +17,7 @@ PUBLIC_ACCESS = {
 }
 SSE_S3 = "AES256"
 RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
-"""Followed by the prefix: several deployments may share a bucket."""
+"""Ids of the lifecycle rules, before the prefix: several deployments may share a bucket."""
 
 ABORT_AFTER_DAYS = 1
 MAX_RULE_ID = 255

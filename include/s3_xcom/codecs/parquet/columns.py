@@ -48,14 +48,14 @@ def encode_freq(index: pd.Index) -> Spec:
 
 
 def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
-    """An index with the freq that :func:`encode_freq` got."""
+    """An index with the freq of a specification. Inverse of :func:`encode_freq`."""
     if "freq" in spec:
         index.freq = spec["freq"]
     return index
 
 
 def encode(values: Values) -> tuple[pa.Array, Spec]:
-    """The values of a Series or Index as Arrow, with what to know to get them back.
+    """The values of a Series or Index as Arrow, and the specification that decoding needs.
 
     :raises UnsupportedValueError: if they would come back changed
     """
@@ -71,7 +71,7 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
 
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
-    """The values that :func:`encode` got."""
+    """Inverse of :func:`encode`."""
     return _DECODERS[spec["kind"]](array, spec)
 
 
@@ -85,7 +85,7 @@ def to_text(array: pa.Array) -> str:
 
 
 def from_text(text: str) -> pa.ChunkedArray:
-    """The Arrow array that :func:`to_text` got."""
+    """Inverse of :func:`to_text`."""
     return arrow.read_stream(base64.b64decode(text, validate=True)).column(0)
 
 

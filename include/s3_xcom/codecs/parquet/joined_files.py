@@ -66,7 +66,7 @@ def _read_footer(file: bytes | memoryview) -> Struct:
 
 def _move(struct: Struct, numbers: tuple[int, ...], by: int) -> None:
     for number in numbers:
-        # Nothing lies at 0, where the magic number is: there it means that there is no such thing.
+        # Offset 0 is the magic number, so 0 means that there is no such page.
         if number in struct and struct[number][1] > 0:
             struct[number][1] += by
 

@@ -30,7 +30,7 @@ _MISSING_NAMES = {type(value): name for name, value in _MISSING.items()}
 
 
 def encode(values: np.ndarray) -> tuple[pa.Array, Spec]:
-    """Python objects as Arrow, with what to know to get them back.
+    """Python objects as Arrow, and the specification that decoding needs.
 
     :raises UnsupportedValueError: if one of them cannot be pushed; the path has its position
     """
@@ -49,7 +49,7 @@ def encode(values: np.ndarray) -> tuple[pa.Array, Spec]:
 
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    """The objects that :func:`encode` got."""
+    """Inverse of :func:`encode`."""
     values = _decode_content(array, spec["content"])
     missing = spec.get("missing", "None")
     if missing != "None":

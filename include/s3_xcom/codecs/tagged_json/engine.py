@@ -157,12 +157,12 @@ def to_json(value: Any, parts: Parts | None = None) -> Any:
 
 
 def to_text(tree: Any) -> bytes:
-    """What :func:`to_json` returned, as JSON text in UTF-8."""
+    """JSON text in UTF-8 of what :func:`to_json` returns."""
     return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def loads_plain(text: bytes | str) -> Any:
-    """The value that :func:`dumps_plain` wrote. Errors as of :func:`loads`."""
+    """Inverse of :func:`dumps_plain`. Errors as of :func:`loads`."""
     return _loads(text)
 
 
@@ -171,7 +171,7 @@ def loads(
     parts: Mapping[str, bytes] | None = None,
     find_file: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
-    """The value that :func:`dumps` wrote.
+    """Inverse of :func:`dumps`.
 
     :param parts: what was handed to its ``parts``, by name
     :param find_file: makes a File of what was stored about it
