@@ -71,7 +71,7 @@ class S3XComBackend(BaseXCom):
         row = _parse(result.value)
         if row is None:
             return BaseXCom.deserialize_value(result)
-        return own_keys.pull_own(row) if own_keys.is_own(row) else pull(row)
+        return own_keys.pull_own(row) if own_keys.is_for_scheduler(row) else pull(row)
 
     def orm_deserialize_value(self) -> Any:
         """What the UI shows: type, shape, size and address of the data, which is not moved."""

@@ -56,6 +56,15 @@ def heard() -> Iterator[None]:
             _unwrap_handlers(wrappers)
 
 
+@contextlib.contextmanager
+def handled_within() -> Iterator[None]:
+    """For calls of a user's own code: what it has handled by itself when it returns is not raised again."""
+    before = len(_remembered or ())
+    yield
+    if _remembered is not None and threading.current_thread() is threading.main_thread():
+        del _remembered[before:]
+
+
 def raise_remembered(instead_of: BaseException | None = None) -> None:
     """Raise what a signal handler has raised into the block around, in the main thread, if it did.
 

@@ -44,7 +44,7 @@ def measure(stack: Stack, directory: Path, pythons: dict[str, Path]) -> list[str
             else:
                 lines.append(_row(name, 1000, result))
         print("\n".join(lines[-6:]), flush=True)
-    return [*lines, *_growth(stack, directory), *_batches(stack, directory)]
+    return [*lines, *_growth(stack, directory), *_batches(stack, directory), *_wide(stack, directory)]
 
 
 def _one(
@@ -144,3 +144,38 @@ print(json.dumps({{name: [r[name] for r in rounds] for name in actions}}))
     )
     print(line, flush=True)
     return ["", line]
+
+
+def _wide(stack: Stack, directory: Path) -> list[str]:
+    """Batches of frames with many columns, beside the plain frame."""
+    code = f"""
+import sys, json, types
+sys.path.insert(0, {str(HERE)!r})
+import measure
+import numpy, pandas
+from include.s3_xcom import batches
+from include.s3_xcom_backend import S3XComBackend as backend
+found = []
+for rows, size in ((200, 1), (2000, 100)):
+    numbers = numpy.random.default_rng(0).random((rows, 2000))
+    frame = pandas.DataFrame(numbers, columns=[f"c{{n}}" for n in range(2000)])
+    for value in (frame, batches(frame, size)):
+        pushed = []
+        push = lambda: pushed.append(backend.serialize_value(value, **measure.OWNER))
+        took = min(measure.timed(push) for _ in range(3))
+        pulled = backend.deserialize_value(types.SimpleNamespace(value=pushed[-1]))
+        element = 0 if value is frame else measure.timed(lambda: pulled[len(pulled) // 2])
+        found.append((rows, size, took, json.loads(pushed[-1])["size"], element))
+print(json.dumps(found))
+"""
+    home = Path(tempfile.mkdtemp(dir=directory))
+    found = json.loads(run([sys.executable, "-c", code], environment(stack, home), home))
+    lines = []
+    for (rows, size, took, stored, element), plain in zip(found[1::2], found[::2]):
+        lines.append(
+            f"A frame of {rows:,} x 2,000 as batches(frame, {size}): pushed in {took:.2f} s as "
+            f"{stored / 1e6:.1f} MB (the plain frame: {plain[2]:.2f} s, {plain[3] / 1e6:.1f} MB); a mapped task "
+            f"gets its batch in {element * 1000:.0f} ms."
+        )
+    print("\n".join(lines), flush=True)
+    return ["", *lines]

@@ -26,6 +26,7 @@ import pendulum
 import polars
 import pyarrow as pa
 import pytz
+from psycopg2.extras import DateRange, NumericRange
 
 from include.s3_xcom import codecs
 from include.s3_xcom.errors import UnsupportedValueError
@@ -142,6 +143,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
         "str with NUL or lone surrogates": lambda: "\0 \ud800",
         "bytes": lambda: b"\0\xff",
         "bytearray": lambda: bytearray(b"\0"),
+        "memoryview, as drivers give binary columns": lambda: memoryview(b"\0\xff").cast("c"),
         "list": lambda: [1, "two", None, [3.0]],
         "tuple": lambda: (1, (2,)),
         "dict with str keys": lambda: {"b": 1, "a": {"c": []}},
@@ -167,6 +169,7 @@ KINDS: dict[str, dict[str, Callable[[], Any]]] = {
             dt.datetime(2020, 7, 1, tzinfo=dateutil.tz.tzoffset("X", -5400)),
         ],
         "timezone, zoneinfo.ZoneInfo": lambda: [GMT, BERLIN],
+        "ranges of psycopg2": lambda: [NumericRange(1, 5), NumericRange(empty=True), DateRange()],
         "pendulum.DateTime": lambda: pendulum.datetime(2020, 7, 1, tz="Europe/Berlin"),
         "pendulum.Date, pendulum.Time": lambda: [
             pendulum.date(2020, 7, 1),

@@ -83,6 +83,22 @@ def test_what_others_wrote_into_the_bucket_is_printed_harmlessly(task, prefix, s
     assert not set("\x1b\x07\x9b") & set(out + err)
 
 
+@pytest.mark.parametrize(
+    "codec", ["rows", "batches", "batches.arrow", "items", "items.zip", "parquet", "zip"]
+)
+@pytest.mark.parametrize("shape", ["", "1", "1 x 1"])
+def test_an_object_that_is_not_what_it_says_is_told_in_words(task, prefix, s3, capsys, codec, shape):
+    task.push([1])
+    key = task.object_key()
+    for body in (b"x", b"[]", b"{}", b"PK"):
+        s3.Object(key).put(Body=body, Metadata={"codec": codec, "shape": shape, "type": "x%0Aerror: fake"})
+        task.push(0)
+        code, out, err = run(capsys, "show", f"s3://{s3.name}/{key}")
+        assert (code, out) == (1, "")
+        assert err.splitlines()[-1].startswith("error: ")
+        assert "error: fake" not in err.splitlines()
+
+
 def test_long_ids_and_keys_are_found_by_show(new_task, capsys):
     task = new_task(dag_id="\u2013" * 100, task_id="t" * 250)
     task.push([1, 2], key="k" * 300)

@@ -115,6 +115,17 @@ def test_a_range_keeps_its_kind_and_its_bounds(task, value):
     assert repr(pulled) == repr(value)
 
 
+def test_a_memoryview_keeps_what_may_be_written_and_numbers_that_equal_nothing(task):
+    view = memoryview(bytearray(b"abc"))
+    pulled = pushed(task, [view])[0]
+    assert pulled == view
+    assert not pulled.readonly
+    frame = pd.DataFrame({"b": pd.Series([view, memoryview(b"x")], dtype=object)})
+    assert [cell.readonly for cell in pushed(task, frame)["b"]] == [False, True]
+    numbers = memoryview(bytes.fromhex("000000000000f87f") * 2).cast("d")
+    assert pushed(task, [numbers])[0].tobytes() == numbers.tobytes()
+
+
 def of_sqlalchemy(stack) -> dict:
     engine = sqlalchemy.create_engine(stack.postgres.url("airflow"))
     with engine.connect() as connection:

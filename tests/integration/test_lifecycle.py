@@ -286,6 +286,22 @@ def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack,
     proxy.close()
 
 
+def test_a_commit_does_not_wait_long_for_credentials_either(task, monkeypatch, caplog):
+    """Such as those of a role, from a service that does not answer."""
+    from airflow.models import XCom
+
+    from include.s3_xcom.s3 import client
+
+    task.push([1])
+    monkeypatch.setattr(deletion, "MAX_SECONDS", 1)
+    monkeypatch.setattr(client, "find_access", lambda conn_id: time.sleep(20))
+    client._clients.clear()
+    start = time.monotonic()
+    XCom.clear(**task.ids)
+    assert time.monotonic() - start < 4
+    assert "S3 has not answered within 2 s" in caplog.text
+
+
 def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(new_task, prefix, s3, monkeypatch, caplog):
     from airflow.models import XCom
 

@@ -161,6 +161,39 @@ def test_etags_may_be_written_otherwise_in_answers(new_task, server, tmp_path, c
     assert second.pull()[5] == value[5]
 
 
+def chunked(head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """As a proxy may send an answer on."""
+    if head.startswith(b"HTTP/1.1 204") or not body:
+        return head, body
+    head = re.sub(rb"(?i)\r\ncontent-length:[^\r]*", b"\r\nTransfer-Encoding: chunked", head)
+    return head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+def test_answers_may_come_in_chunks(new_task, s3, server):
+    task, second = new_task(), new_task()
+    values = {"list": [1, 2], "rows": rows(FRAME)}
+    for key, value in values.items():
+        task.push(value, key=key)
+    server(answer=chunked)
+    assert task.pull("list") == [1, 2]
+    assert task.pull("rows")[7] == values["rows"][7]
+    assert task.pull("rows") == values["rows"]
+    second.push(task.pull("rows"))
+    restore_with_another_etag(s3, task.object_key("list"))
+    assert task.pull("list") == [1, 2]
+
+
+def test_without_a_date_nothing_is_swept(task, server, s3):
+    from include.s3_xcom.admin.sweep import sweep
+    from include.s3_xcom.errors import StorageError
+    from include.s3_xcom.s3.store import Store
+
+    task.push([1])
+    server(answer=lambda head, body: (re.sub(rb"(?i)\r\ndate:[^\r]*", b"", head), body))
+    with pytest.raises(StorageError, match="the answer has no Date"):
+        sweep(Store.configured(), grace=0, delete=True)
+
+
 def test_a_server_that_refuses_the_right_etag_of_a_copy_is_not_believed(new_task, server, monkeypatch):
     """Swift does, for objects that were uploaded in parts."""
     wrong = b'\r\nx-amz-copy-source-if-match: "0"'

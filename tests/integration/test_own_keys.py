@@ -70,6 +70,24 @@ def test_while_s3_does_not_answer_the_scheduler_is_not_held_up(task, stack, monk
     proxy.close()
 
 
+def test_what_one_reader_changes_the_next_does_not_see(task):
+    in_s3(task, {"followed": ["a"]})
+    task.pull(SKIP_KEY)["followed"].append("b")
+    assert task.pull(SKIP_KEY) == {"followed": ["a"]}
+
+
+def test_a_task_that_pulls_it_by_itself_is_told_what_is_wrong(task, s3, monkeypatch):
+    from airflow.operators import python
+    from airflow.operators.empty import EmptyOperator
+
+    from include.s3_xcom.errors import ObjectMissingError
+
+    s3.Object(in_s3(task, {"followed": ["a"]})).delete()
+    monkeypatch.setattr(python, "get_current_context", lambda: {"task": EmptyOperator(task_id="x")})
+    with pytest.raises(ObjectMissingError):
+        task.pull(SKIP_KEY)
+
+
 def test_a_damaged_row_of_a_branch_raises_nothing(task):
     task.push(0, key=SKIP_KEY)
     key = f"xcom/dag_id=a/run_id=b/task_id=c/map_index=-1/{SKIP_KEY}-{'0' * 32}.json"
@@ -112,6 +130,29 @@ def test_the_scheduler_decides_about_a_skipped_task_when_the_object_is_gone(stac
         states = [check.is_met(instances[name], session, DepContext()) for name in ("a", "b")]
         assert states == [True, False]
         session.rollback()
+
+
+def test_a_link_that_fails_or_names_the_return_value_changes_nothing(task, s3, monkeypatch):
+    import pendulum
+    from airflow import DAG
+    from airflow.operators import python
+    from airflow.operators.empty import EmptyOperator
+
+    class Failing:
+        name = "Somewhere"
+
+        @property
+        def key(self) -> str:
+            raise ValueError
+
+    with DAG("links", start_date=pendulum.datetime(2026, 1, 1), schedule=None):
+        operator = EmptyOperator(task_id="x")
+    monkeypatch.setattr(python, "get_current_context", lambda: {"task": operator})
+    for link in (Failing(), type("Link", (), {"name": "Somewhere", "key": "return_value"})()):
+        operator.__dict__.pop("operator_extra_link_dict", None)
+        operator.operator_extra_links = (link,)
+        task.push([1])
+        assert s3.Object(task.object_key()).get()["Body"].read() == b"[1]"
 
 
 @pytest.mark.parametrize("attribute", ["key", "xcom_key"])

@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 import json
 import os
+import subprocess
+import sys
 
 import hypothesis
 import pytest
@@ -19,6 +21,7 @@ from include.s3_xcom.keys import stem_of
 from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
+from tests.helpers import faults
 from tests.unit.test_mapped import FRAME
 
 
@@ -214,6 +217,56 @@ def test_a_dag_renamed_by_sql_keeps_its_objects(new_task, prefix, orphan, s3):
         session.execute(statement, {"run_id": renamed.ids["run_id"]})
     assert sweep(Store.configured(), grace=0, delete=True).orphans == 1
     assert renamed.pull() == [2]
+
+
+SCHEMA = """
+from airflow.models.base import Base
+from airflow.models.xcom import BaseXCom, XCom
+from airflow import settings
+from airflow.models import DagRun, TaskInstance
+from airflow.operators.empty import EmptyOperator
+from airflow.utils.session import create_session
+from airflow.models import import_all_models
+import datetime
+import_all_models()
+Base.metadata.create_all(settings.engine)
+date = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+with create_session() as session:
+    session.add(DagRun(dag_id="live", run_id="run", execution_date=date, run_type="manual"))
+    session.flush()
+    instance = TaskInstance(EmptyOperator(task_id="task"), run_id="run")
+    instance.dag_id = "live"
+    session.add(instance)
+ids = dict(dag_id="live", run_id="run", task_id="task")
+XCom.set(key="return_value", value=[1], **ids)
+from include.s3_xcom.admin.sweep import sweep
+from include.s3_xcom.s3.store import Store
+orphans = sweep(Store.configured(), grace=0, delete=True).orphans
+print(BaseXCom.__table__.schema, orphans, XCom.get_one(key="return_value", **ids))
+"""
+
+
+def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
+    """And not those of an earlier installation, which the database finds under the same name."""
+    from airflow.utils.session import create_session
+
+    new_task().push([1])
+    with create_session() as session:
+        session.execute("CREATE SCHEMA af")
+    environment = {
+        **stack.airflow.environment,
+        **faults.environment(stack.localstack.port),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA": "af",
+        "AIRFLOW__S3_XCOM__PREFIX": prefix,
+    }
+    command = [sys.executable, "-W", "ignore", "-c", SCHEMA]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "af 1 [1]"  # the other one's object is an orphan here
+    finally:
+        with create_session() as session:
+            session.execute("DROP SCHEMA af CASCADE")
 
 
 def test_listings_go_on_behind_any_key(new_task, prefix, s3, monkeypatch):

@@ -105,6 +105,16 @@ def test_standard_tools_read_the_object_as_a_whole(task, s3):
     assert table.column("text").to_pylist() == frame["text"].tolist()
 
 
+def test_columns_in_chunks_are_no_reason_for_more(task):
+    chunks = pa.chunked_array([[1, 2, 3], [4, 5]])
+    columns = {f"c{n}": pd.arrays.ArrowExtensionArray(chunks) for n in range(200)}
+    frame = pd.DataFrame(columns)
+    task.push(batches(frame, 2))
+    assert json.loads(task.row())["codec"] == "batches.arrow"
+    assert_frame_equal(task.pull()[1], frame.iloc[2:4])
+    assert_frame_equal(task.pull().to_frame(), frame)
+
+
 def test_narrow_frames_stay_parquet(task):
     task.push(batches(wide().iloc[:, :10], 1))
     assert task.object_key().endswith(".parquet")

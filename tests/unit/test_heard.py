@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from include.s3_xcom.interruptions import heard
+from include.s3_xcom.interruptions import handled_within, heard
 
 
 class RaisedError(Exception):
@@ -114,6 +114,28 @@ def test_a_handler_that_is_left_behind_stays():
         signal.signal(signal.SIGUSR1, own)
     assert signal.getsignal(signal.SIGUSR1) is own
     signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_a_users_own_code_has_handled_is_not_raised_again():
+    with heard(), handled_within():
+        swallow()
+    with pytest.raises(RaisedError), heard(), handled_within():
+        interrupt()
+
+
+def test_other_threads_are_not_interrupted():
+    reached = []
+
+    def run() -> None:
+        with heard():
+            reached.append("in another thread")
+
+    with contextlib.suppress(RaisedError), heard():
+        swallow()
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    assert reached == ["in another thread"]
 
 
 def test_other_threads_have_nothing_to_hear():

@@ -45,7 +45,7 @@ def of_object(store: Store, key: str) -> Reference:
     """
     head = store.head(key)
     info = ObjectInfo.from_metadata(head["Metadata"])
-    return Reference(store.settings.bucket, key, head["ContentLength"], head["ETag"], info)
+    return Reference(store.settings.bucket, key, head.get("ContentLength", 0), head["ETag"], info)
 
 
 def find_by_ids(owner: Owner) -> Reference:
@@ -79,13 +79,16 @@ def text(store: Store, reference: Reference) -> str:
     check(reference, store.settings)
     info = reference.info
     if info.layout is None and registry.find(info.codec, may_pickle=True).pulled not in (None, File.stored):
-        return printable(_of(mapped.whole(info.codec, store.get(reference), info.shape)))
-    return printable(_of(pull.fetch(store, reference)))
+        return printable(_of(mapped.whole(info.codec, store.get(reference), info.shape)), kept="\n\t")
+    return printable(_of(pull.fetch(store, reference)), kept="\n\t")
 
 
-def printable(value: object) -> str:
-    """Text with control characters written as escapes: the bucket may be written by others."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in str(value))
+def printable(value: object, kept: str = "") -> str:
+    """Text with control characters written as escapes: the bucket may be written by others.
+
+    :param kept: control characters that stay
+    """
+    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in str(value))
 
 
 def _of(value: Any) -> str:

@@ -63,8 +63,9 @@ class Batches(Mapped):
         # Its numbers are the frame's own, not copied.
         frame, size = self._source.frame, self._source.size
         table = frames.to_table(frame)
-        if record_batches.suits(table, len(self)):
-            return record_batches.encode(table, size)
+        wide = record_batches.as_record_batch(table, len(self))
+        if wide is not None:
+            return record_batches.encode(wide, size)
         planner = Planner()
 
         def pieces() -> Iterator[bytes]:
@@ -85,7 +86,7 @@ class Batches(Mapped):
         return EncodedSequence(CODEC, ".parquet", PARQUET, pieces(), planner)
 
 
-def whole(codec: str, body: bytes, rows: int) -> pd.DataFrame:
+def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
     """The frame, from the bytes of the whole object.
 
     :param rows: of the frame

@@ -41,40 +41,38 @@ _MAGIC_BYTES = 8
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
-def suits(table: pa.Table, batches: int) -> bool:
-    """Whether Parquet would describe the columns of a batch at a length that counts beside their data.
+def as_record_batch(table: pa.Table, batches: int) -> pa.RecordBatch | None:
+    """A table in one piece; None if Parquet describes its columns in little space beside the data of a batch.
 
     :param table: of a frame, from :func:`frames.to_table`
     :param batches: how many there are to be
     """
     description = PARQUET_COLUMN_BYTES * table.num_columns
-    if (
-        not batches
-        or description < BLOCK_BYTES / 2
-        or any(column.num_chunks != 1 for column in table.columns)
-    ):
-        return False
-    return description * 4 > table.nbytes / batches
+    if not batches or description < BLOCK_BYTES / 2 or description * 4 < table.nbytes / batches:
+        return None
+    columns = table.combine_chunks().columns
+    if any(column.num_chunks != 1 for column in columns):  # texts of more than 2 GiB
+        return None
+    return pa.RecordBatch.from_arrays([column.chunk(0) for column in columns], schema=table.schema)
 
 
-def encode(table: pa.Table, size: int) -> EncodedSequence:
+def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
     """A table in batches, as the bytes of an object.
 
-    :param table: of a frame, from :func:`frames.to_table`
+    :param rows: all of it, from :func:`as_record_batch`
     :param size: rows in each batch
     """
     planner = Planner(pads=False)  # the writer counts the bytes that it writes, and no others
     sink = Sink()
-    rows = pa.RecordBatch.from_arrays([column.chunk(0) for column in table.columns], schema=table.schema)
 
     def pieces() -> Iterator[bytes]:
-        with pa.ipc.new_file(sink, table.schema) as writer:
+        with pa.ipc.new_file(sink, rows.schema) as writer:
             # Dictionaries come before the first record batch: an empty one brings them into the head.
             writer.write_batch(rows.slice(0, 0))
             head = sink.take()
             planner.start_at(len(head))
             yield head
-            for first in range(0, table.num_rows, size):
+            for first in range(0, rows.num_rows, size):
                 writer.write_batch(rows.slice(first, size))
                 planner.add(1, sink.tell() - planner.end)
                 yield sink.take()

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from include.s3_xcom.errors import FormatError
+from include.s3_xcom.errors import FormatError, XComError
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
@@ -61,7 +61,7 @@ class RemoteElements:
             block, elements = self._kept
             if not self._holds(block, elements, number):
                 raise FormatError(_TOO_FEW)
-            return self._load(elements[number - block.first], number)
+            return self._load_element(elements[number - block.first], number)
 
     def span(self, start: int, stop: int) -> Iterator[Any]:
         """Elements one after the other: one request, and a few blocks in memory at a time.
@@ -104,7 +104,16 @@ class RemoteElements:
         elements = self._split(data)[wanted]
         if len(elements) != wanted.stop - wanted.start:
             raise FormatError(_TOO_FEW)
-        return map(self._load, elements, itertools.count(first + wanted.start))
+        return map(self._load_element, elements, itertools.count(first + wanted.start))
+
+    def _load_element(self, data: bytes, number: int) -> Any:
+        try:
+            return self._load(data, number)
+        except XComError:
+            raise
+        except Exception as error:
+            # What lies in a bucket can be wrong in any way; its content must not get into the message.
+            raise FormatError(f"Element {number} cannot be read ({type(error).__name__}).") from None
 
     def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)

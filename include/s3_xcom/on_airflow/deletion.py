@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_SECONDS = 5
-"""How long a commit waits for S3 at most, and for one request more; the sweep deletes what is left."""
+MAX_SECONDS = 4
+"""How long a commit sends requests to S3; it waits a second more at most. The sweep deletes what is left."""
 
 _WAITING = "s3_xcom.waiting"
 """In the info of a session: pairs of a transaction, and the reference or path to delete at its commit."""
@@ -143,10 +143,11 @@ def _delete_files(paths: list[Path]) -> None:
 def _delete_objects(references: list[Reference]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
     from include.s3_xcom.interruptions import heard
+    from include.s3_xcom.on_airflow.patience import run_within
 
     with heard():
         try:
-            left, why = _delete_quickly(references)
+            left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(references))
         except Exception as error:
             left, why = len(references), f"{type(error).__name__}: {error}"
     if left:

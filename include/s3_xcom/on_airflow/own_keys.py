@@ -6,12 +6,16 @@ stops it where the object is gone or S3 is away. docs/lifecycle.md lists who rea
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from typing import Any
 
+from airflow.models.xcom import XCOM_RETURN_KEY
+
 from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.interruptions import heard
+from include.s3_xcom.on_airflow.patience import run_within
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.row import Row
 
@@ -32,9 +36,13 @@ KEYS = frozenset(
     }
 )
 
+_SCHEDULERS = frozenset({SKIP_KEY, "past_depends_met"})
+"""Those that the scheduler reads."""
+
 LINK_PREFIX = "_link_"
 """Of the keys under which Airflow 3 stores the addresses of operators' links."""
 
+MAX_SECONDS = 5
 KEPT_SECONDS = 60
 _MAX_KEPT = 1000
 _kept: dict[str, tuple[float, Any]] = {}
@@ -55,38 +63,47 @@ def _link_keys() -> set[str]:
 
     Links of providers name it ``key``, such as ``emr_cluster`` of Amazon's, or ``xcom_key``.
     """
+    with heard():
+        task = _current_task()
+        try:
+            links = [*task.operator_extra_link_dict.values(), *task.global_operator_extra_link_dict.values()]
+            names = {getattr(link, name, None) for link in links for name in ("key", "xcom_key")}
+        except Exception:  # of a task or a link that is made otherwise; the push does not depend on it
+            return set()
+    return {name for name in names if isinstance(name, str)} - {XCOM_RETURN_KEY}
+
+
+def _current_task() -> Any:
+    """The task that runs here; None in the scheduler and the webserver."""
     from airflow.exceptions import AirflowException
     from airflow.operators.python import get_current_context
 
     try:
-        task = get_current_context()["task"]
-        links = [*task.operator_extra_link_dict.values(), *task.global_operator_extra_link_dict.values()]
-    except (AirflowException, KeyError, AttributeError):
-        return set()
-    names = (getattr(link, name, None) for link in links for name in ("key", "xcom_key"))
-    return {name for name in names if isinstance(name, str)}
+        return get_current_context()["task"]
+    except (AirflowException, KeyError):
+        return None
 
 
 def pull_own(row: Row) -> Any:
     """The value of an XCom of Airflow's own that an earlier version of this backend put into S3.
 
-    Never raises: the scheduler would stop. Where S3 does not give the value, it is None, as if the task had
-    pushed nothing, and the log says why. S3 is asked once a minute at most, with little patience.
+    For the scheduler, which would stop if this raised. Where S3 does not give the value, it is None, as if
+    the task had pushed nothing, and the log says why. S3 is asked once a minute at most, for a few seconds.
     """
     address = str(row.object_key)
     kept = _kept.get(address)
     if kept is not None and kept[0] > time.monotonic():
-        return kept[1]
+        return copy.deepcopy(kept[1])
     with heard():
         try:
-            value = _fetch_hastily(row)
+            value = run_within(MAX_SECONDS, lambda: _fetch_hastily(row))
         except Exception as error:
             log.error("Airflow needs this XCom and goes on without it: %s", error)
             value = None
     if len(_kept) >= _MAX_KEPT:
         _kept.clear()
     _kept[address] = time.monotonic() + KEPT_SECONDS, value
-    return value
+    return copy.deepcopy(value)
 
 
 def _fetch_hastily(row: Row) -> Any:
@@ -100,12 +117,12 @@ def _fetch_hastily(row: Row) -> Any:
     return fetch(store, reference)
 
 
-def is_own(row: Row) -> bool:
-    """Whether a row refers to an object that was pushed under one of Airflow's own keys."""
+def is_for_scheduler(row: Row) -> bool:
+    """Whether a row refers to an object that the scheduler needs, and no task that runs here asks for it."""
     from include.s3_xcom.keys import parse_key
 
     key = row.object_key
     try:
-        return key is not None and parse_key(key).key in KEYS
+        return key is not None and parse_key(key).key in _SCHEDULERS and _current_task() is None
     except BadReferenceError:
         return False

@@ -136,11 +136,13 @@ def _read(parsed: dict[str, Any]) -> Reference | None:
 
 
 def _columns() -> Any:
-    """Airflow's table, by name: its classes would decode what is read."""
+    """Airflow's table, in its schema; not Airflow's class, which would decode what is read."""
+    from airflow.models.xcom import BaseXCom
     from sqlalchemy import column, table
 
     names = ("dag_id", "task_id", "run_id", "map_index", "key", "value", "timestamp")
-    return table("xcom", *map(column, names)).c
+    own = BaseXCom.__table__
+    return table(own.name, *map(column, names), schema=own.schema).c
 
 
 def _execute(statement: Any) -> Iterator[bytes]:

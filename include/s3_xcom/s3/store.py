@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import hashlib
 import io
 import itertools
@@ -243,7 +244,7 @@ class Store:
                     Bucket=self.settings.bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **after
                 )
             # By S3's clock, which also gave the objects their times.
-            now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+            now = self._answered_at(page, prefix)
             found = page.get("Contents", [])
             yield [
                 Listed(item["Key"], item["Size"], max(0, (now - item["LastModified"]).total_seconds()))
@@ -275,6 +276,15 @@ class Store:
         return left
 
     # What the above are made of
+
+    def _answered_at(self, answer: dict[str, Any], prefix: str) -> datetime.datetime:
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        if date is None:
+            raise StorageError(
+                f"Cannot list {self.address(prefix)}: the answer has no Date, without which nobody knows how "
+                "old the objects are. Is there a proxy that removes it?"
+            )
+        return parsedate_to_datetime(date)
 
     def _target(self, key: str, media_type: str, metadata: dict[str, str]) -> dict[str, Any]:
         """The arguments that all requests have that make an object."""
@@ -392,7 +402,8 @@ class Store:
         """
         response = self.client.get_object(Bucket=reference.bucket, Key=reference.key)
         with contextlib.closing(response["Body"]) as body:
-            if response["ContentLength"] != reference.size or _sha256(body) != reference.sha256:
+            length = response.get("ContentLength", reference.size)
+            if length != reference.size or _sha256(body) != reference.sha256:
                 return None
         _restored[reference.address] = response["ETag"]
         return response["ETag"]

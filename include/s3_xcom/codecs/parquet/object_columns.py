@@ -131,7 +131,7 @@ def _encode_uuids(items: list) -> pa.Array:
 
 def _encode_memoryviews(items: list) -> pa.Array | None:
     views = [item for item in items if type(item) is memoryview]
-    if {view.format for view in views} != {DRIVERS_FORMAT}:
+    if {(view.format, view.readonly) for view in views} != {(DRIVERS_FORMAT, True)}:
         return None
     return pa.array(
         [stdlib.memoryview_bytes(item) if type(item) is memoryview else None for item in items],

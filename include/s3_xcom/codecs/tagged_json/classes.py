@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from include.s3_xcom.codecs.tagged_json.advice import database_advice, unsupported
 from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.interruptions import handled_within
 from include.s3_xcom.on_airflow.configuration import is_admitted
 
 if TYPE_CHECKING:
@@ -103,10 +104,12 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     # 2.5 asks for the first of these names, later releases for the second.
     versions = (getattr(kind, attribute, None) for attribute in ("version", "__version__"))
     version = next((number for number in versions if isinstance(number, int)), 0)
-    data = value.serialize()
+    with handled_within():
+        data = value.serialize()
     (encoded,) = encoder.items(value, [data])  # before deserialize(), which may change the data
     try:
-        rebuilt = kind.deserialize(data, version)
+        with handled_within():
+            rebuilt = kind.deserialize(data, version)
         same = type(rebuilt) is kind and (kind.__eq__ is object.__eq__ or bool(rebuilt == value))
     except Exception:
         same = False
@@ -157,7 +160,8 @@ def _rebuild(kind: type, values: Mapping[str, Any]) -> Any:
     fields = _fields(kind)
     if {field.name for field in fields} != set(values):
         raise FormatError(f"the class {type_name(kind)} has other fields than when it was pushed")
-    made = kind(**{field.argument: values[field.name] for field in fields if field.argument})
+    with handled_within():
+        made = kind(**{field.argument: values[field.name] for field in fields if field.argument})
     for field in fields:
         if field.argument is None:
             object.__setattr__(made, field.name, values[field.name])
@@ -197,7 +201,9 @@ def _decode_named_tuple(value: list, **fields: Any) -> Any:
 
 
 def _decode_serialized(value: Any, version: int, **fields: Any) -> Any:
-    return _load(fields["class"]).deserialize(value, version)
+    kind = _load(fields["class"])
+    with handled_within():
+        return kind.deserialize(value, version)
 
 
 def _decode_fields(value: dict, **fields: Any) -> Any:

@@ -214,7 +214,10 @@ def unwrap(value: Any) -> Any:
     kind = type(value)
     proxies = sys.modules.get("lazy_object_proxy")
     if proxies is not None and kind is proxies.Proxy:
-        return unwrap(value.__wrapped__)
+        try:
+            return unwrap(value.__wrapped__)
+        except RecursionError:
+            raise UnsupportedValueError("it is a lazy proxy that stands for itself") from None
     if kind.__name__ in _LAZY_SEQUENCES and kind.__module__.startswith("airflow."):
         return list(value)
     return value

@@ -108,12 +108,15 @@ def _date_back(value: str) -> datetime.date:
 
 def _memoryview_out(encoder: Encoder, value: memoryview) -> Any:
     """As database drivers give binary columns."""
-    fields = {} if value.format == "B" else {"format": value.format}
+    fields: dict[str, Any] = {} if value.format == "B" else {"format": value.format}
+    if not value.readonly:
+        fields["readonly"] = False
     return tag("memoryview", to_base64(memoryview_bytes(value)), **fields)
 
 
-def _memoryview_back(value: str, format: str = "B") -> memoryview:  # noqa: A002
-    return make_memoryview(from_base64(value), as_str(format))
+def _memoryview_back(value: str, format: str = "B", readonly: bool = True) -> memoryview:  # noqa: A002
+    data = from_base64(value)
+    return make_memoryview(data if readonly else bytearray(data), as_str(format))
 
 
 def memoryview_bytes(value: memoryview) -> bytes:
@@ -123,7 +126,8 @@ def memoryview_bytes(value: memoryview) -> bytes:
     """
     try:
         data = value.tobytes()
-        same = value.ndim == 1 and value.c_contiguous and make_memoryview(data, value.format) == value
+        again = make_memoryview(data, value.format)
+        same = value.ndim == 1 and value.c_contiguous and again.format == value.format
     except (NotImplementedError, TypeError, ValueError):
         same = False
     if not same:
@@ -134,7 +138,7 @@ def memoryview_bytes(value: memoryview) -> bytes:
     return data
 
 
-def make_memoryview(data: bytes, format: str = "B") -> memoryview:  # noqa: A002
+def make_memoryview(data: bytes | bytearray, format: str = "B") -> memoryview:  # noqa: A002
     """Inverse of :func:`memoryview_bytes`.
 
     :param format: of its items, in the terms of the struct module; psycopg2's have ``c``

@@ -1,0 +1,35 @@
+"""Work that nobody must wait for long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def run_within(seconds: float, function: Callable[[], T]) -> T:
+    """Call a function in another thread, which goes on by itself where this one no longer waits.
+
+    :param seconds: how long to wait, also for what no timeout of a request bounds, such as a service that
+        gives credentials
+    :raises TimeoutError: if it takes longer
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"S3 has not answered within {seconds:.0f} s")
+    return results[0]
