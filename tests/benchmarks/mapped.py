@@ -174,7 +174,7 @@ print(json.dumps(found))
     for (rows, size, took, stored, element), plain in zip(found[1::2], found[::2]):
         lines.append(
             f"A frame of {rows:,} x 2,000 as batches(frame, {size}): pushed in {took:.2f} s as "
-            f"{stored / 1e6:.1f} MB (the plain frame: {plain[2]:.2f} s, {plain[3] / 1e6:.1f} MB); a mapped task "
+            f"{stored / 1e6:.1f} MB (the plain frame: {plain[2]:.2f} s, {plain[3] / 1e6:.1f} MB); a task "
             f"gets its batch in {element * 1000:.0f} ms."
         )
     print("\n".join(lines), flush=True)
