@@ -43,6 +43,8 @@ SLOW = ("stall before the answer", "stall in the middle of a body", "slow trickl
 PATIENT = {"MAX_ATTEMPTS": "5", "CONNECT_TIMEOUT": "30", "READ_TIMEOUT": "60"}
 HEARD_SECONDS = 1
 FAULTS = (REFUSED, *TRANSIENT, *LASTING, *ALTERATIONS, *INTERRUPTIONS)
+_TURN = (*FAULTS, *INTERRUPTIONS, *INTERRUPTIONS, *INTERRUPTIONS, *INTERRUPTIONS)
+"""Interruptions come at any moment of an operation: more of them find more moments."""
 SUCCEEDED, CLEAR, WRONG = "succeeded", "failed clearly", "wrong"
 
 PART_BYTES = 5 * 1024 * 1024
@@ -325,7 +327,7 @@ def schedule(count: int) -> list[tuple[str, str, int]]:
     pairs = (
         (fault, operations[(number + turn) % len(operations)], times[(number + turn // 2) % len(times)])
         for turn in itertools.count()
-        for number, fault in enumerate(FAULTS)
+        for number, fault in enumerate(_TURN)
     )
     return list(itertools.islice((pair for pair in pairs if applies(*pair[:2])), count))
 
