@@ -11,7 +11,7 @@ from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
-from include.s3_xcom.reference import Reference, check, file_reference
+from include.s3_xcom.reference import RESERVED, Reference, check, file_reference
 from include.s3_xcom.row import Row
 from include.s3_xcom.s3.errors import located
 from include.s3_xcom.s3.store import Store
@@ -59,7 +59,14 @@ def describe(row: Row) -> Any:
     if row.is_reference:
         return str(row.reference)
     # User-defined classes are not loaded just to be looked at.
-    return row.text.decode() if b'"class":' in row.text else tagged_json.loads(row.text)
+    return row.text.decode() if _names_class(row.parsed) else tagged_json.loads(row.text)
+
+
+def _names_class(parsed: Any) -> bool:
+    """Whether parsed JSON has a tag of a user-defined class."""
+    if isinstance(parsed, dict):
+        return (RESERVED in parsed and "class" in parsed) or any(map(_names_class, parsed.values()))
+    return isinstance(parsed, list) and any(map(_names_class, parsed))
 
 
 def fetch(store: Store, reference: Reference) -> Any:

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 MAX_SECONDS = 4
 """How long a commit sends requests to S3; it waits a second more at most. The sweep deletes what is left."""
+
+MAX_REFERENCE_BYTES = 16 * 1024
+"""No reference is longer. Larger rows, of another backend, are deleted without being read."""
 
 _WAITING = "s3_xcom.waiting"
 """In the info of a session: pairs of a transaction, and the reference or path to delete at its commit."""
@@ -55,7 +58,8 @@ def watch(xcom: type) -> None:
         mapper = state.bind_mapper if state.is_delete else None
         if mapper is not None and issubclass(mapper.class_, xcom):
             criteria = state.statement.whereclause
-            rows = select(mapper.class_.value)
+            value = mapper.class_.value
+            rows = select(value).where(func.length(value) <= MAX_REFERENCE_BYTES)
             rows = rows if criteria is None else rows.where(criteria)
             _wait_for_commit(
                 state.session, _references(state.session.execute(rows, state.parameters).scalars())
