@@ -23,6 +23,8 @@ from types import FrameType
 
 Handler = Callable[[int, "FrameType | None"], object]
 
+_SIGNALS = sorted(signal.valid_signals())
+
 _remembered: list[BaseException] | None = None
 """What handlers have raised since the outermost :func:`heard` block began; None outside of one."""
 
@@ -76,12 +78,13 @@ def raise_remembered(instead_of: BaseException | None = None) -> None:
 
 
 def _wrap_handlers(remembered: list[BaseException], wrappers: dict[int, tuple[Handler, Handler]]) -> None:
-    for number in signal.valid_signals():
+    for number in _SIGNALS:
         handler = signal.getsignal(number)
         if callable(handler):
             wrapper = _remembering(handler, remembered)
-            wrappers[number] = handler, wrapper
-            signal.signal(number, wrapper)
+            with contextlib.suppress(ValueError):  # in an interpreter within another program
+                signal.signal(number, wrapper)
+                wrappers[number] = handler, wrapper
 
 
 def _unwrap_handlers(wrappers: dict[int, tuple[Handler, Handler]]) -> None:
