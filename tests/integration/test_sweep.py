@@ -269,28 +269,6 @@ def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
             session.execute("DROP SCHEMA af CASCADE")
 
 
-def test_listings_go_on_behind_any_key(new_task, prefix, s3, monkeypatch):
-    """Percent signs in ids, and foreign keys with all that has a meaning in XML or in an address."""
-    names = ["a%41", "a b", "a+b", "ü", "日", "~", "a\u2028", "a&<>"]
-    foreign = {f"{prefix}/{name}" for name in names}
-    for key in foreign:
-        s3.put_object(Key=key, Body=b"")
-    new_task(dag_id="50%").push([1])
-    monkeypatch.setattr(store, "PAGE_KEYS", 1)
-    found = [item.key for page in Store.configured().list(f"{prefix}/") for item in page]
-    assert foreign < set(found)
-    assert len(found) == len(set(found)) == len(names) + 1
-    assert sweep(Store.configured(), grace=0, delete=True).objects == 1
-
-
-def test_a_foreign_key_with_a_control_character_does_not_end_a_listing(new_task, prefix, s3):
-    new_task().push([1])
-    s3.put_object(Key=f"{prefix}/a\x01b", Body=b"")
-    found = [item.key for page in Store.configured().list(f"{prefix}/") for item in page]
-    assert f"{prefix}/a\x01b" in found
-    assert sweep(Store.configured(), grace=0, delete=True).objects == 1
-
-
 def test_many_suspects_are_judged_in_several_readings_of_the_table(new_task, prefix, orphan, s3, monkeypatch):
     monkeypatch.setattr("include.s3_xcom.admin.sweep.MAX_SUSPECTS", 2)
     monkeypatch.setattr(store, "PAGE_KEYS", 1)

@@ -237,23 +237,21 @@ class Store:
 
     def list(self, prefix: str) -> Iterator[list[Listed]]:
         """The objects whose keys start with a prefix, in the order of their keys, one request at a time."""
-        after = {}
+        with errors.translated(self.settings, "list", self.address(prefix)):
+            paginator = self.client.get_paginator("list_objects_v2")
+        extent = {"PaginationConfig": {"PageSize": PAGE_KEYS}}
+        pages = iter(paginator.paginate(Bucket=self.settings.bucket, Prefix=prefix, **extent))
         while True:
             with errors.translated(self.settings, "list", self.address(prefix)):
-                page = self.client.list_objects_v2(
-                    Bucket=self.settings.bucket, Prefix=prefix, MaxKeys=PAGE_KEYS, **after
-                )
+                page = next(pages, None)
+            if page is None:
+                return
             # By S3's clock, which also gave the objects their times.
             now = self._answered_at(page, prefix)
-            found = page.get("Contents", [])
             yield [
                 Listed(item["Key"], item["Size"], max(0, (now - item["LastModified"]).total_seconds()))
-                for item in found
+                for item in page.get("Contents", [])
             ]
-            if not page["IsTruncated"] or not found:
-                return
-            # Not by the continuation token: LocalStack's loses its place at keys with a percent sign.
-            after = {"StartAfter": found[-1]["Key"]}
 
     def delete(self, keys: Sequence[str], *, until: float = math.inf) -> list[str]:
         """Delete objects, a thousand with each request. One that is gone already counts as deleted.
