@@ -35,12 +35,14 @@ def pull(row: Row) -> Any:
     return value
 
 
-def pull_reference(reference: Reference) -> Any:
+def pull_reference(reference: Reference, *, hasty: bool = False) -> Any:
     """The value that a reference points to. Unpickled files and mapped sequences are made by it.
 
     Errors as of :func:`pull`.
+
+    :param hasty: give up after one attempt of a few seconds
     """
-    store = Store.configured()
+    store = Store.configured(hasty=hasty)
     check(reference, store.settings)
     with located(reference):
         return fetch(store, reference)

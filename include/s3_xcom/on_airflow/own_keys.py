@@ -16,7 +16,6 @@ from airflow.models.xcom import XCOM_RETURN_KEY
 from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow.patience import run_within
-from include.s3_xcom.reference import Reference
 from include.s3_xcom.row import Row
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ def is_read_by_airflow(key: str | None) -> bool:
 
     :param key: of an XCom of the task that runs here
     """
-    if key is None:
+    if key in (None, XCOM_RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
         return False
     return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
 
@@ -70,7 +69,7 @@ def _link_keys() -> set[str]:
             names = {getattr(link, name, None) for link in links for name in ("key", "xcom_key")}
         except Exception:  # of a task or a link that is made otherwise; the push does not depend on it
             return set()
-    return {name for name in names if isinstance(name, str)} - {XCOM_RETURN_KEY}
+    return {name for name in names if isinstance(name, str)}
 
 
 def _current_task() -> Any:
@@ -107,14 +106,9 @@ def pull_own(row: Row) -> Any:
 
 
 def _fetch_hastily(row: Row) -> Any:
-    from include.s3_xcom.pull import fetch
-    from include.s3_xcom.reference import check
-    from include.s3_xcom.s3.store import Store
+    from include.s3_xcom.pull import pull_reference
 
-    reference: Reference = row.reference
-    store = Store.configured(hasty=True)
-    check(reference, store.settings)
-    return fetch(store, reference)
+    return pull_reference(row.reference, hasty=True)
 
 
 def is_for_scheduler(row: Row) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from include.s3_xcom.codecs.tagged_json import zones
-from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_list, as_str, tag
+from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_list, as_str, singleton, tag
 
 if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged_json.engine import Encoder
@@ -56,15 +56,11 @@ def _interval_back(value: list, closed: str) -> pd.Interval:
     return pd.Interval(*as_list(value), closed=as_str(closed))
 
 
-def _singleton(name: str, value: Any) -> TaggedType:
-    return TaggedType(name, (type(value),), lambda encoder, _: tag(name, None), lambda **_: value)
-
-
 TYPES = [
     TaggedType("pandas.Timestamp", (pd.Timestamp,), _timestamp_out, _timestamp_back),
     TaggedType("pandas.Timedelta", (pd.Timedelta,), _timedelta_out, _timedelta_back),
     TaggedType("pandas.Period", (pd.Period,), _period_out, _period_back),
     TaggedType("pandas.Interval", (pd.Interval,), _interval_out, _interval_back),
-    _singleton("pandas.NaT", pd.NaT),
-    _singleton("pandas.NA", pd.NA),
+    singleton("pandas.NaT", pd.NaT),
+    singleton("pandas.NA", pd.NA),
 ]

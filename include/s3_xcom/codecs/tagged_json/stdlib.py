@@ -17,6 +17,7 @@ from include.s3_xcom.codecs.tagged_json.tags import (
     as_list,
     as_str,
     from_base64,
+    singleton,
     tag,
     to_base64,
 )
@@ -224,10 +225,6 @@ def _mapping(kind: type, back: Callable[[list], Any] | None = None) -> TaggedTyp
     )
 
 
-def _singleton(name: str, value: Any) -> TaggedType:
-    return TaggedType(name, (type(value),), lambda encoder, _: tag(name, None), lambda **_: value)
-
-
 TYPES = [
     TaggedType("int", (int,), _int_out, _int_back),
     TaggedType("float", (float,), _float_out, _float_back),
@@ -243,8 +240,8 @@ TYPES = [
     TaggedType("tz", (datetime.timezone,), zones.zone_out, lambda value: zones.rebuild(value)),
     _parts(range, "start", "stop", "step"),
     _parts(slice, "start", "stop", "step"),
-    _singleton("Ellipsis", ...),
-    _singleton("NotImplemented", NotImplemented),
+    singleton("Ellipsis", ...),
+    singleton("NotImplemented", NotImplemented),
     _binary(bytes),
     _binary(bytearray),
     TaggedType("memoryview", (memoryview,), _memoryview_out, _memoryview_back, scalar=False),

@@ -64,3 +64,8 @@ class TaggedType:
 
     def fits(self, value: Any) -> bool:
         return type(value) in self.types if self.exact else isinstance(value, self.types)
+
+
+def singleton(name: str, value: Any) -> TaggedType:
+    """The type of a value that is the only one of its type."""
+    return TaggedType(name, (type(value),), lambda encoder, _: tag(name, None), lambda **_: value)
