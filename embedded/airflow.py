@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from embedded.localstack import LocalStack
+from embedded.localstack import LOGIN, LocalStack
 from embedded.postgres import Postgres
 from embedded.processes import Process, StartError, answers
 
@@ -26,7 +26,7 @@ class Airflow:
     """
 
     def __init__(
-        self, directory: Path, postgres: Postgres, localstack: LocalStack, dags: Path = ROOT / "dags"
+        self, directory: Path, postgres: Postgres, s3: LocalStack, dags: Path = ROOT / "dags"
     ) -> None:
         self._directory = directory
         self._processes: list[Process] = []
@@ -42,16 +42,16 @@ class Airflow:
             "AIRFLOW__CORE__XCOM_BACKEND": "include.s3_xcom_backend.S3XComBackend",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url("airflow"),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            "AIRFLOW__S3_XCOM__BUCKET": localstack.bucket,
+            "AIRFLOW__S3_XCOM__BUCKET": s3.bucket,
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
             "AIRFLOW__WEBSERVER__WORKERS": "2",
-            "INIT_AWS_ACCESS_KEY_ID": "local",
-            "INIT_AWS_SECRET_ACCESS_KEY": "local",
+            "INIT_AWS_ACCESS_KEY_ID": LOGIN,
+            "INIT_AWS_SECRET_ACCESS_KEY": LOGIN,
             "INIT_BASE_DIR": str(ROOT),
             "INIT_DB_CONN": postgres.url("demo"),
-            "INIT_S3_ENDPOINT_URL": localstack.url,
+            "INIT_S3_ENDPOINT_URL": s3.url,
             "INIT_S3_REGION": "us-east-1",
             "INIT_UI_PASSWORD": self.ui_password,
             "INIT_UI_USER": UI_USER,

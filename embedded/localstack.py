@@ -13,6 +13,9 @@ from embedded.processes import Process, StartError, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "xcom"
+LOGIN = "local"
+"""Both the access key and the secret key: LocalStack takes any."""
+
 PYTHON = ROOT / ".venv-localstack/bin/python"
 
 
@@ -22,6 +25,8 @@ class LocalStack:
     :param directory: private and existing; it will hold state and log
     :param services: of AWS, in LocalStack's own names
     """
+
+    name = "LocalStack"
 
     def __init__(self, directory: Path, services: str = "s3") -> None:
         self._services = services
@@ -52,7 +57,7 @@ class LocalStack:
             "FILESYSTEM_ROOT": str(self._directory / "filesystem"),
         }
         command = [PYTHON, "-m", "localstack.runtime.main"]
-        self._process = Process("LocalStack", command, environment, self._log)
+        self._process = Process(self.name, command, environment, self._log)
 
     def wait(self) -> None:
         """Wait until S3 answers, and make the bucket.

@@ -21,14 +21,19 @@ class Stack:
     the object is made, so that Airflow's environment is known before anything runs.
 
     :param say: called with a line at each step
+    :param new_s3: makes the S3 server, which has the methods and attributes of :class:`LocalStack`
     """
 
-    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None] | None = None,
+        new_s3: Callable[[Path], LocalStack] = LocalStack,
+    ) -> None:
         # Short, for the path of Postgres's socket has at most 107 characters.
         self.directory = Path(tempfile.mkdtemp(prefix="s3xcom-", dir="/tmp"))
-        self.localstack = LocalStack(self.directory)
+        self.s3 = new_s3(self.directory)
         self.postgres = Postgres(self.directory)
-        self.airflow = Airflow(self.directory, self.postgres, self.localstack)
+        self.airflow = Airflow(self.directory, self.postgres, self.s3)
         self._say = say
         self._cleanup = ExitStack()
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
@@ -49,15 +54,15 @@ class Stack:
 
     def _start(self) -> None:
         start = time.monotonic()
-        for part in (self.localstack, self.postgres, self.airflow):
+        for part in (self.s3, self.postgres, self.airflow):
             self._cleanup.callback(part.stop)
-        self.localstack.launch()  # it takes longest: the others start meanwhile
+        self.s3.launch()  # it takes longest: the others start meanwhile
         self.postgres.start()
         self._tell(f"Postgres on 127.0.0.1:{self.postgres.port}", start)
         self.airflow.prepare()
         self._tell("Airflow's database and connections", start)
-        self.localstack.wait()
-        self._tell(f"LocalStack S3 on {self.localstack.url}", start)
+        self.s3.wait()
+        self._tell(f"{self.s3.name} S3 on {self.s3.url}", start)
 
     def _tell(self, line: str, start: float) -> None:
         if self._say is not None:

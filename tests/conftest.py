@@ -1,4 +1,4 @@
-"""One private Postgres and LocalStack for the whole session, started when a test first asks for them."""
+"""One private Postgres and S3 server for the whole session, started when a test first asks for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from embedded.stack import Stack
+from tests.servers import CHOSEN, SERVERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,8 +19,11 @@ _STACK = pytest.StashKey[Stack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "servers(*names, why): the only S3 servers on which a test makes sense"
+    )
     # Before any test module imports Airflow, which reads its configuration once.
-    stack = config.stash[_STACK] = Stack()
+    stack = config.stash[_STACK] = Stack(new_s3=SERVERS[CHOSEN])
     dags = stack.directory / "dags"
     dags.mkdir()
     (dags / "examples").symlink_to(ROOT / "dags")
@@ -27,6 +31,19 @@ def pytest_configure(config: pytest.Config) -> None:
     stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.clear()
     os.environ.update(stack.airflow.environment)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another S3 server than LocalStack, leave out what is of LocalStack, or does not speak to S3."""
+    if CHOSEN == "localstack":
+        return
+    kept = [item for item in items if "stack" in item.fixturenames and _is_for(item, CHOSEN)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _is_for(item: pytest.Item, server: str) -> bool:
+    return all(server in marker.args for marker in item.iter_markers("servers"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

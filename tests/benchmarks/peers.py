@@ -58,7 +58,7 @@ def environment(stack: Stack, home: Path) -> dict[str, str]:
         "conn_type": "aws",
         "login": "a",
         "password": "b",
-        "extra": {"endpoint_url": stack.localstack.url, "region_name": "us-east-1"},
+        "extra": {"endpoint_url": stack.s3.url, "region_name": "us-east-1"},
     }
     return {
         "PATH": os.environ["PATH"],
@@ -69,11 +69,11 @@ def environment(stack: Stack, home: Path) -> dict[str, str]:
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-        "AIRFLOW__S3_XCOM__BUCKET": stack.localstack.bucket,
-        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": f"s3://aws_default@{stack.localstack.bucket}/peer",
+        "AIRFLOW__S3_XCOM__BUCKET": stack.s3.bucket,
+        "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH": f"s3://aws_default@{stack.s3.bucket}/peer",
         "AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD": "0",
-        "XCOM_BACKEND_BUCKET_NAME": stack.localstack.bucket,
-        "BENCH_ENDPOINT": stack.localstack.url,
+        "XCOM_BACKEND_BUCKET_NAME": stack.s3.bucket,
+        "BENCH_ENDPOINT": stack.s3.url,
     }
 
 

@@ -25,6 +25,8 @@ from typing import Any
 
 from airflow.exceptions import AirflowException, AirflowTaskTimeout
 
+from embedded.localstack import LOGIN
+from tests.helpers.outside import bucket_at
 from tests.helpers.proxy import FOREVER, LASTING, TRANSIENT, Proxy
 
 SETTINGS = {"MAX_ATTEMPTS": "3", "CONNECT_TIMEOUT": "1", "READ_TIMEOUT": "1"}
@@ -80,7 +82,7 @@ class Values:
 def environment(port: int) -> dict[str, str]:
     """What makes the backend use S3 at a port, with little patience."""
     extra = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{port}"}
-    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    connection = {"conn_type": "aws", "login": LOGIN, "password": LOGIN, "extra": extra}
     # Of a name of its own: the client of a process is kept by the connection's name.
     name = f"s3_at_{port}"
     settings = {"CONN_ID": name, **SETTINGS}
@@ -106,18 +108,13 @@ class Worker:
     """One process: a task instance of its own, and a proxy before S3."""
 
     def __init__(self, upstream: int, seed: int) -> None:
-        import boto3
+        from include.s3_xcom.s3 import uploads
 
-        from include.s3_xcom.s3 import store
-
-        store.SINGLE_PUT_BYTES = store.PART_BYTES = PART_BYTES
+        uploads.SINGLE_PUT_BYTES = uploads.PART_BYTES = PART_BYTES
         self.random = random.Random(seed)
         self.proxy = Proxy(upstream)
         os.environ.update(environment(self.proxy.port))
-        self.bucket = boto3.resource(
-            "s3", endpoint_url=f"http://127.0.0.1:{upstream}", region_name="us-east-1",
-            aws_access_key_id="a", aws_secret_access_key="b",
-        ).Bucket(os.environ["AIRFLOW__S3_XCOM__BUCKET"])  # fmt: skip
+        self.bucket = bucket_at(f"http://127.0.0.1:{upstream}", os.environ["AIRFLOW__S3_XCOM__BUCKET"])
         self.ids = make_task(f"faults-{seed}")
         self.values = Values()
         self.directory = Path(tempfile.mkdtemp(prefix="s3xcom-faults-"))

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.outside import bucket_at
+
 _runs = itertools.count()
 
 
@@ -87,12 +89,7 @@ def task(new_task) -> Task:
 @pytest.fixture
 def s3(stack) -> Iterator[Any]:
     """The bucket, seen from outside."""
-    import boto3
-
-    return boto3.resource(
-        "s3", endpoint_url=stack.localstack.url, region_name="us-east-1",
-        aws_access_key_id="a", aws_secret_access_key="b",
-    ).Bucket(stack.localstack.bucket)  # fmt: skip
+    return bucket_at(stack.s3.url, stack.s3.bucket)
 
 
 @pytest.fixture

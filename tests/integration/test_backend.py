@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from embedded.localstack import LOGIN
 from include.s3_xcom import File
 from include.s3_xcom.errors import (
     BadReferenceError,
@@ -19,7 +20,7 @@ from include.s3_xcom.errors import (
     StorageError,
     UnsupportedValueError,
 )
-from include.s3_xcom.s3 import store
+from include.s3_xcom.s3 import uploads
 
 FRAME = pd.DataFrame(
     {"n": [1, None], "place": ["Hualian", None]}, index=pd.Index(["a", "b"], name="id")
@@ -99,8 +100,8 @@ def test_files_travel_as_themselves(task, s3, tmp_path):
 
 
 def test_large_data_goes_in_parts(task, s3, monkeypatch):
-    monkeypatch.setattr(store, "SINGLE_PUT_BYTES", 6 * 1024 * 1024)
-    monkeypatch.setattr(store, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 6 * 1024 * 1024)
+    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024 * 1024)
     value = bytes(range(256)) * 50_000
     task.push(value)
     assert task.pull() == value
@@ -154,7 +155,7 @@ def test_an_endpoint_that_does_not_answer_is_explained(task, monkeypatch):
         "region_name": "us-east-1",
         "config_kwargs": {"retries": {"total_max_attempts": 1}},
     }
-    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    connection = {"conn_type": "aws", "login": LOGIN, "password": LOGIN, "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_DEAD_END", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__S3_XCOM__CONN_ID", "dead_end")
     with pytest.raises(StorageError, match="cannot be reached"):

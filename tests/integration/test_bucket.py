@@ -7,6 +7,8 @@ import pytest
 from include.s3_xcom.__main__ import main
 from include.s3_xcom.errors import SettingError
 
+has_all_settings = pytest.mark.servers("localstack", why="it has all of the settings")
+
 KEY = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
@@ -18,6 +20,7 @@ def new_bucket(s3, monkeypatch):
     s3.meta.client.delete_bucket(Bucket=name)
 
 
+@has_all_settings
 def test_init_makes_a_private_encrypted_bucket_and_can_be_repeated(s3, new_bucket, capsys):
     client = s3.meta.client
     assert main(["init"]) == 0
@@ -41,6 +44,7 @@ def test_init_makes_a_private_encrypted_bucket_and_can_be_repeated(s3, new_bucke
     assert encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
 
 
+@has_all_settings
 def test_init_keeps_the_rules_of_deployments_with_other_prefixes(s3, new_bucket, monkeypatch, capsys):
     for prefix, days in (("one", "30"), ("two", "0"), ("one", "7")):
         monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", prefix)
@@ -56,6 +60,7 @@ def test_init_keeps_the_rules_of_deployments_with_other_prefixes(s3, new_bucket,
     assert "objects expire after 7 days" in capsys.readouterr().out
 
 
+@has_all_settings
 def test_init_encrypts_with_the_key_that_is_set(s3, new_bucket, monkeypatch, capsys):
     monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "aws:kms")
     monkeypatch.setenv("AIRFLOW__S3_XCOM__KMS_KEY_ID", KEY)
@@ -70,13 +75,14 @@ def test_init_encrypts_with_the_key_that_is_set(s3, new_bucket, monkeypatch, cap
     ]
 
 
+@has_all_settings
 @pytest.mark.parametrize("size", [2**30, 5 * 2**20], ids=["in one piece", "in parts"])
 def test_each_object_is_encrypted_as_set(task, s3, monkeypatch, tmp_path, size):
     from include.s3_xcom import File
-    from include.s3_xcom.s3 import store
+    from include.s3_xcom.s3 import copies, uploads
 
-    monkeypatch.setattr(store, "SINGLE_PUT_BYTES", size)
-    monkeypatch.setattr(store, "SINGLE_COPY_BYTES", size)
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", size)
+    monkeypatch.setattr(copies, "SINGLE_COPY_BYTES", size)
     monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "AES256")
     (tmp_path / "data.csv").write_bytes(b"1,a\n" * 2_000_000)
     task.push(File(tmp_path / "data.csv"))

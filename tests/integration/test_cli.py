@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from embedded.localstack import LOGIN
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
 
@@ -127,12 +128,10 @@ def test_ls_and_show_work_without_the_metadata_database(task, prefix, stack, s3)
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://nobody:x@127.0.0.1:1/none",
         "AIRFLOW__S3_XCOM__PREFIX": prefix,
         "AIRFLOW__S3_XCOM__CONN_ID": "s3_only",
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_ACCESS_KEY_ID": LOGIN,
+        "AWS_SECRET_ACCESS_KEY": LOGIN,
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AIRFLOW_CONN_S3_ONLY": json.dumps(
-            {"conn_type": "aws", "extra": {"endpoint_url": stack.localstack.url}}
-        ),
+        "AIRFLOW_CONN_S3_ONLY": json.dumps({"conn_type": "aws", "extra": {"endpoint_url": stack.s3.url}}),
     }
 
     def cli(*arguments: str) -> str:

@@ -79,7 +79,7 @@ def table() -> Iterator[dict[str, Counter]]:
 @pytest.fixture
 def proxy(stack, monkeypatch) -> Iterator[Proxy]:
     """Between the backend and S3, with little patience."""
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in faults.environment(proxy.port).items():
         monkeypatch.setenv(name, value)
     yield proxy
@@ -87,7 +87,7 @@ def proxy(stack, monkeypatch) -> Iterator[Proxy]:
 
 
 def test_every_operation_under_every_fault_succeeds_or_fails_clearly(stack, table):
-    command = [sys.executable, "-m", "tests.helpers.faults", str(stack.localstack.port), str(INJECTIONS)]
+    command = [sys.executable, "-m", "tests.helpers.faults", str(stack.s3.port), str(INJECTIONS)]
     workers = [
         subprocess.Popen(
             [*command, str(n), str(WORKERS)], env=stack.airflow.environment, stdout=subprocess.PIPE
@@ -264,9 +264,9 @@ def test_after_s3_has_lost_everything_pulls_say_so_and_pushes_work(stack, new_ta
     before.push(rows(FRAME[:10]), key="rows")
     before.push(csv(tmp_path), key="file")
     lazy = before.pull("rows"), before.pull("file")
-    stack.localstack.stop()
-    stack.localstack.launch()
-    stack.localstack.wait()
+    stack.s3.stop()
+    stack.s3.launch()
+    stack.s3.wait()
     for action in (lambda: before.pull("frame"), lambda: lazy[0][0], lambda: lazy[1].path):
         with pytest.raises(ObjectMissingError, match="no longer in the bucket"):
             action()

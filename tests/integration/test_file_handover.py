@@ -249,7 +249,7 @@ def test_the_metric_counts_what_was_read(task, tmp_path, counted):
 
 
 def test_a_failure_of_s3_while_a_file_is_open_is_counted_once(stack, task, tmp_path, counted, monkeypatch):
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in faults.environment(proxy.port).items():
         monkeypatch.setenv(name, value)
     path = tmp_path / "large.bin"

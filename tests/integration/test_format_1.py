@@ -9,6 +9,7 @@ import pytest
 
 from include.s3_xcom import File
 from tests.helpers import kinds
+from tests.helpers.outside import bucket_at
 from tests.helpers.same import assert_same
 from tests.unit.test_mapped import FRAME
 
@@ -38,12 +39,7 @@ OTHERS = {
 @pytest.fixture(scope="module", autouse=True)
 def stored(stack):
     """The objects, under their keys."""
-    import boto3
-
-    bucket = boto3.resource(
-        "s3", endpoint_url=stack.localstack.url, region_name="us-east-1",
-        aws_access_key_id="a", aws_secret_access_key="b",
-    ).Bucket(stack.localstack.bucket)  # fmt: skip
+    bucket = bucket_at(stack.s3.url, stack.s3.bucket)
     with zipfile.ZipFile(ARCHIVE) as archive:
         keys = {}
         for name in archive.namelist():

@@ -14,7 +14,7 @@ from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.utils.timeout import timeout
 
 from include.s3_xcom import File, batches, items, rows
-from include.s3_xcom.s3 import store
+from include.s3_xcom.s3 import uploads
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
 
@@ -31,13 +31,13 @@ class SoftLimitError(Exception):
 @pytest.fixture
 def proxy(stack, monkeypatch) -> Iterator[Proxy]:
     """Between the backend and S3, with settings under which a hanging request takes minutes."""
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in faults.environment(proxy.port).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW__S3_XCOM__READ_TIMEOUT", "60")
     monkeypatch.setenv("AIRFLOW__S3_XCOM__MAX_ATTEMPTS", "5")
-    monkeypatch.setattr(store, "SINGLE_PUT_BYTES", faults.PART_BYTES)
-    monkeypatch.setattr(store, "PART_BYTES", faults.PART_BYTES)
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", faults.PART_BYTES)
+    monkeypatch.setattr(uploads, "PART_BYTES", faults.PART_BYTES)
     yield proxy
     proxy.close()
 

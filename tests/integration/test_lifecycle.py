@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from embedded.localstack import LOGIN
 from include.s3_xcom import File, items
 from include.s3_xcom.on_airflow import deletion
 from include.s3_xcom.s3 import store
@@ -251,8 +252,8 @@ def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch,
     task.push([1])
     connection = {
         "conn_type": "aws",
-        "login": "a",
-        "password": "b",
+        "login": LOGIN,
+        "password": LOGIN,
         "extra": {
             "endpoint_url": "http://127.0.0.1:1",
             "region_name": "us-east-1",
@@ -272,7 +273,7 @@ def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack,
     from airflow.models import XCom
 
     patience = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in {**faults.environment(proxy.port), **patience}.items():
         monkeypatch.setenv(name, value)
     for number in range(5):

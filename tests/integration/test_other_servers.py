@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 
 from include.s3_xcom import File, batches, items, rows
-from include.s3_xcom.errors import IntegrityError
-from include.s3_xcom.s3 import store
+from include.s3_xcom.errors import IntegrityError, SettingError
+from include.s3_xcom.s3 import copies, pinned, uploads
 from tests.helpers import faults
 from tests.helpers.proxy import Proxy
+
+changes_requests = pytest.mark.servers("localstack", why="it checks no signature of a changed request")
 
 FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 
@@ -24,18 +26,36 @@ FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 @pytest.fixture
 def server(stack, monkeypatch) -> Iterator[Callable]:
     """Makes the server in front of the backend another one: by what it does to requests and to answers."""
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in faults.environment(proxy.port).items():
         monkeypatch.setenv(name, value)
     ask = proxy.ask
 
     def become(
-        request: Callable = lambda data: data, answer: Callable = lambda head, body: (head, body)
+        request: Callable = lambda data: data,
+        answer: Callable = lambda head, body: (head, body),
+        refuses: bytes | None = None,
+        error: tuple[int, str] = (501, "NotImplemented"),
     ) -> None:
-        monkeypatch.setattr(proxy, "ask", lambda data: answer(*ask(request(data))))
+        def exchange(data: bytes) -> tuple[bytes, bytes]:
+            asked.append(data.partition(b"\r\n\r\n")[0])
+            if refuses is not None and re.search(refuses, asked[-1]):
+                return refusal(*error)
+            return answer(*ask(request(data)))
+
+        monkeypatch.setattr(proxy, "ask", exchange)
+        become.asked = asked
+
+    asked: list[bytes] = []
 
     yield become
     proxy.close()
+
+
+def refusal(status: int, code: str) -> tuple[bytes, bytes]:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode(), body
 
 
 def without(name: bytes) -> Callable[[bytes], bytes]:
@@ -69,6 +89,7 @@ def csv(directory) -> File:
     return File(path)
 
 
+@changes_requests
 @pytest.mark.parametrize("kind", SEQUENCES)
 def test_what_was_altered_is_not_pushed_again_where_the_server_ignores_conditions(
     new_task, s3, server, tmp_path, kind
@@ -86,6 +107,7 @@ def test_what_was_altered_is_not_pushed_again_where_the_server_ignores_condition
     assert [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key] == []
 
 
+@changes_requests
 @pytest.mark.parametrize("kind", SEQUENCES)
 def test_what_was_not_altered_is_pushed_again_on_any_server(
     new_task, s3, server, tmp_path, kind, monkeypatch
@@ -106,6 +128,7 @@ def same(one, other) -> bool:
     return len(one) == len(other) and one[0:2] == other[0:2] if not hasattr(one, "to_frame") else one == other
 
 
+@changes_requests
 @pytest.mark.parametrize("kind", ["rows", "batches", "items", "items of bytes", "file"])
 def test_an_altered_object_is_not_read_where_the_server_ignores_conditions(task, s3, server, tmp_path, kind):
     server(IGNORES_CONDITIONS)
@@ -122,6 +145,7 @@ def test_an_altered_object_is_not_read_where_the_server_ignores_conditions(task,
             read()
 
 
+@changes_requests
 def test_an_object_that_is_altered_while_it_is_read_is_not_read_on(task, s3, server, monkeypatch):
     """A body that breaks off is resumed with a range of the same object only."""
     server(IGNORES_CONDITIONS)
@@ -163,7 +187,7 @@ def test_etags_may_be_written_otherwise_in_answers(new_task, server, tmp_path, c
 
 def chunked(head: bytes, body: bytes) -> tuple[bytes, bytes]:
     """As a proxy may send an answer on."""
-    if head.startswith(b"HTTP/1.1 204") or not body:
+    if re.search(rb"(?i)\A\S+ 204|\r\ntransfer-encoding: *chunked", head) or not body:
         return head, body
     head = re.sub(rb"(?i)\r\ncontent-length:[^\r]*", b"\r\nTransfer-Encoding: chunked", head)
     return head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -194,6 +218,7 @@ def test_without_a_date_nothing_is_swept(task, server, s3):
         sweep(Store.configured(), grace=0, delete=True)
 
 
+@changes_requests
 def test_a_server_that_refuses_the_right_etag_of_a_copy_is_not_believed(new_task, server, monkeypatch):
     """Swift does, for objects that were uploaded in parts."""
     wrong = b'\r\nx-amz-copy-source-if-match: "0"'
@@ -206,14 +231,14 @@ def test_a_server_that_refuses_the_right_etag_of_a_copy_is_not_believed(new_task
 
 @pytest.mark.parametrize("kind", ["rows", "batches", "items", "file", "files in a dict"])
 def test_a_restored_value_that_was_not_read_can_be_pushed_on(new_task, s3, tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(store, "_restored", {})
+    monkeypatch.setattr(pinned, "_restored", {})
     first, second = new_task(), new_task()
     value = SEQUENCES[kind](tmp_path)
     first.push(value)
     key = first.object_key() if kind != "files in a dict" else re.sub(r"json$", "0.csv", first.object_key())
     restore_with_another_etag(s3, key)
     second.push(first.pull())
-    monkeypatch.setattr(store, "_restored", {})
+    monkeypatch.setattr(pinned, "_restored", {})
     assert same(second.pull(), first.pull())
 
 
@@ -238,3 +263,150 @@ def test_a_copy_that_fails_names_its_own_xcom_and_the_source(new_task, s3):
     start = f"Cannot push XCom 'return_value' of a dag.task, run {second.ids['run_id']!r}, s3://"
     assert message.startswith(start)
     assert f"(a copy of s3://xcom/{source}): the object is no longer in the bucket" in message
+
+
+COPIES = rb"(?i)\r\nx-amz-copy-source:"
+BATCH_DELETES = rb"\APOST \S*\?delete"
+
+
+@pytest.mark.parametrize("size", [2**40, 5 * 2**20], ids=["in one piece", "in parts"])
+@pytest.mark.parametrize("error", [(501, "NotImplemented"), (404, "NoSuchKey"), (412, "PreconditionFailed")])
+def test_where_a_server_cannot_copy_the_object_is_read_and_written(
+    new_task, s3, server, tmp_path, monkeypatch, size, error
+):
+    """Ceph does not find the sources of copies in parts, Swift refuses right conditions."""
+    for module, name in ((uploads, "SINGLE_PUT_BYTES"), (copies, "SINGLE_COPY_BYTES")):
+        monkeypatch.setattr(module, name, size)
+    server(refuses=COPIES, error=error)
+    content = os.urandom(12_000_000)
+    (tmp_path / "data.bin").write_bytes(content)
+    for value, read in (
+        (File(tmp_path / "data.bin"), lambda file: file.path.read_bytes()),
+        (rows(FRAME), list),
+    ):
+        first, second = new_task(), new_task()
+        first.push(value)
+        second.push(first.pull())
+        s3.Object(first.object_key()).delete()
+        assert read(second.pull()) == (content if isinstance(value, File) else list(value))
+
+
+def test_where_a_server_cannot_copy_what_was_altered_is_not_pushed_again(new_task, s3, server, tmp_path):
+    server(refuses=COPIES)
+    first, second = new_task(), new_task()
+    first.push(csv(tmp_path))
+    pulled = first.pull()
+    alter(s3, first.object_key())
+    with pytest.raises(IntegrityError, match="not the one that was pushed"):
+        second.push(pulled)
+
+
+@pytest.mark.parametrize(
+    "error", [(501, "NotImplemented"), (400, "MissingContentMD5"), (405, "MethodNotAllowed")]
+)
+def test_where_a_server_cannot_delete_objects_together_each_is_deleted(task, s3, server, tmp_path, error):
+    from airflow.models import XCom
+
+    server(refuses=BATCH_DELETES, error=error)
+    task.push({"a": csv(tmp_path), "b": csv(tmp_path)})
+    assert len(stored_of(task, s3)) == 3
+    XCom.clear(**task.ids)
+    assert stored_of(task, s3) == []
+
+
+def test_deletions_have_a_content_md5(task, server):
+    """MinIO deletes nothing without it."""
+    from airflow.models import XCom
+
+    server()
+    task.push([1])
+    XCom.clear(**task.ids)
+    (request,) = [head for head in server.asked if re.search(BATCH_DELETES, head)]
+    assert len(re.findall(rb"(?i)\r\ncontent-md5: ", request)) == 1
+
+
+IN_CLEAR_TEXT = without(rb"x-amz-server-side-encryption")
+
+
+@pytest.mark.servers("localstack", why="it encrypts without a key of the operator's")
+@pytest.mark.parametrize("size", [2**40, 5 * 2**20], ids=["in one piece", "in parts"])
+def test_where_a_server_does_not_confirm_the_encryption_nothing_is_pushed(
+    new_task, s3, server, monkeypatch, tmp_path, size
+):
+    """Ceph takes the request for it and stores the object in clear text."""
+    for module, name in ((uploads, "SINGLE_PUT_BYTES"), (copies, "SINGLE_COPY_BYTES")):
+        monkeypatch.setattr(module, name, size)
+    (tmp_path / "data.csv").write_bytes(b"1,a\n" * 2_000_000)
+    first, second = new_task(), new_task()
+    first.push(File(tmp_path / "data.csv"))
+    pulled = first.pull()
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "AES256")
+    server(answer=lambda head, body: (IN_CLEAR_TEXT(head), body))
+    for value in (File(tmp_path / "data.csv"), pulled):
+        with pytest.raises(
+            SettingError, match=r"does not confirm the encryption that \[s3_xcom\] sse asks for"
+        ):
+            second.push(value)
+    assert stored_of(second, s3) == []
+
+
+def stored_of(task, s3) -> list[str]:
+    run = task.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
+    return [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key]
+
+
+ETAGS = re.compile(rb"\b[0-9a-f]{32}\b")
+"""Reversed, they are no MD5 any more."""
+
+
+def unchecked(change: Callable[[bytes], bytes], has_md5: bool) -> Callable[[bytes], bytes]:
+    """What becomes of a request with a body where a server does not check what arrives."""
+
+    def altered(request: bytes) -> bytes:
+        head, end, body = request.partition(b"\r\n\r\n")
+        head = re.sub(rb"(?i)\r\n(?:x-amz-checksum-\w+|content-md5|x-amz-content-sha256):[^\r]*", b"", head)
+        if head.startswith(b"PUT "):
+            return head + end + change(body)
+        names_parts = b"uploadId=" in head and not has_md5
+        return head + end + (ETAGS.sub(lambda match: match[0][::-1], body) if names_parts else body)
+
+    return altered
+
+
+@changes_requests
+@pytest.mark.parametrize("size", [2**40, 5 * 2**20], ids=["in one piece", "in parts"])
+@pytest.mark.parametrize("has_md5", [True, False], ids=["by MD5", "by reading"])
+def test_where_a_server_does_not_check_what_arrives_the_push_does(
+    task, s3, server, monkeypatch, tmp_path, size, has_md5
+):
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", size)
+    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 2**20)
+
+    def answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        head = without(rb"x-amz-checksum-sha256")(head)
+        return head if has_md5 else ETAGS.sub(lambda match: match[0][::-1], head), body
+
+    content = b"1,a\n" * 2_000_000
+    (tmp_path / "data.csv").write_bytes(content)
+    server(unchecked(lambda body: body, has_md5), answer)
+    task.push(File(tmp_path / "data.csv"))
+    assert task.pull().path.read_bytes() == content
+
+    server(unchecked(lambda body: body[:1000] + b"X" + body[1001:], has_md5), answer)
+    with pytest.raises(IntegrityError, match="stored other bytes than were sent"):
+        task.push(File(tmp_path / "data.csv"), "other")
+    assert [key for key in stored_of(task, s3) if "/other-" in key] == []
+
+
+def test_names_of_metadata_may_have_capitals(task, server, capsys):
+    from include.s3_xcom.__main__ import main
+
+    def answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        return re.sub(rb"(?i)\r\n(x-amz-meta-)([^:]*)", lambda m: b"\r\n" + m[1] + m[2].title(), head), body
+
+    server(answer=answer)
+    task.push(FRAME)
+    address = f"s3://xcom/{task.object_key()}"
+    task.set_row(b"null")
+    assert main(["show", address]) == 0
+    assert "DataFrame" in capsys.readouterr().out

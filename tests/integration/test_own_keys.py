@@ -60,7 +60,7 @@ def test_where_its_object_is_gone_nothing_is_raised(task, s3, caplog):
 
 def test_while_s3_does_not_answer_the_scheduler_is_not_held_up(task, stack, monkeypatch):
     in_s3(task, {"followed": ["a"]})
-    proxy = Proxy(stack.localstack.port)
+    proxy = Proxy(stack.s3.port)
     for name, value in {**faults.environment(proxy.port), **PATIENT}.items():
         monkeypatch.setenv(name, value)
     start = time.monotonic()

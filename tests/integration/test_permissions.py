@@ -12,7 +12,7 @@ import pytest
 
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
-from include.s3_xcom.s3 import store
+from include.s3_xcom.s3 import copies, uploads
 from include.s3_xcom.s3.store import Store
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/aws.md"
@@ -25,8 +25,10 @@ ACTIONS = {
     "CreateBucket": {"s3:CreateBucket"},
     "CreateMultipartUpload": {"s3:PutObject"},
     "DeleteObjects": {"s3:DeleteObject"},
+    "GetBucketEncryption": {"s3:GetEncryptionConfiguration"},
     "GetBucketLifecycleConfiguration": {"s3:GetLifecycleConfiguration"},
     "GetObject": {"s3:GetObject"},
+    "GetPublicAccessBlock": {"s3:GetBucketPublicAccessBlock"},
     "HeadBucket": {"s3:ListBucket"},
     "HeadObject": {"s3:GetObject"},
     "ListObjectsV2": {"s3:ListBucket"},
@@ -39,7 +41,7 @@ ACTIONS = {
 }
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html"""
 
-BUCKET_OPERATIONS = {name for name in ACTIONS if "Bucket" in name or name == "PutPublicAccessBlock"}
+BUCKET_OPERATIONS = {name for name in ACTIONS if "Bucket" in name or "PublicAccessBlock" in name}
 
 
 def granted(heading: str) -> set[str]:
@@ -74,9 +76,9 @@ def use_everything(new_task, directory: Path, monkeypatch) -> None:
 
     task = new_task()
     (directory / "data.csv").write_bytes(b"1,a\n" * 3_000_000)
-    for size in (store.SINGLE_PUT_BYTES, 5 * 1024 * 1024):  # in one piece, and in parts
-        monkeypatch.setattr(store, "SINGLE_PUT_BYTES", size)
-        monkeypatch.setattr(store, "SINGLE_COPY_BYTES", size)
+    for size in (uploads.SINGLE_PUT_BYTES, 5 * 1024 * 1024):  # in one piece, and in parts
+        monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", size)
+        monkeypatch.setattr(copies, "SINGLE_COPY_BYTES", size)
         for value in (FRAME, [1], File(directory / "data.csv"), rows(FRAME), batches(FRAME, 3), items([1])):
             task.push(value)
             pulled = task.pull()
@@ -88,7 +90,7 @@ def use_everything(new_task, directory: Path, monkeypatch) -> None:
                 assert len(pulled.to_frame()) == 10
                 assert len(list(pulled)) == len(pulled)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_content", broken)
+        patch.setattr(uploads, "_content", broken)
         with pytest.raises(RuntimeError):
             task.push(File(directory / "data.csv"))
     ids = ["--dag", task.ids["dag_id"], "--run", task.ids["run_id"]]
@@ -114,6 +116,7 @@ def test_tasks_and_operators_need_just_the_policy_of_airflow(
     assert operations | BUCKET_OPERATIONS == set(ACTIONS), "there is a request that this test does not make"
 
 
+@pytest.mark.servers("localstack", why="it has all of the settings")
 def test_init_needs_just_the_policy_that_makes_the_bucket(prefix, operations, monkeypatch):
     for _ in range(2):
         monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", f"new-{prefix}")

@@ -48,6 +48,9 @@ class Log(logging.Handler):
         self.text += self.format(record) + "\n"
 
 
+pytestmark = pytest.mark.servers("localstack", why="it takes a login and a session token that were made up")
+
+
 @pytest.fixture
 def log(monkeypatch) -> Iterator[Log]:
     handler, root = Log(), logging.getLogger()
@@ -67,7 +70,7 @@ def log(monkeypatch) -> Iterator[Log]:
 @pytest.fixture
 def guarded(stack, monkeypatch) -> None:
     """A connection whose credentials can be looked for, and a client that has not been made yet."""
-    extra = {"endpoint_url": stack.localstack.url, "region_name": "us-east-1", "aws_session_token": TOKEN}
+    extra = {"endpoint_url": stack.s3.url, "region_name": "us-east-1", "aws_session_token": TOKEN}
     name = f"guarded_{uuid.uuid4().hex}"
     connection = {"conn_type": "aws", **CREDENTIALS, "extra": extra}
     monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))

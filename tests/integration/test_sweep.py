@@ -255,7 +255,7 @@ def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
         session.execute("CREATE SCHEMA af")
     environment = {
         **stack.airflow.environment,
-        **faults.environment(stack.localstack.port),
+        **faults.environment(stack.s3.port),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_SCHEMA": "af",
         "AIRFLOW__S3_XCOM__PREFIX": prefix,
     }

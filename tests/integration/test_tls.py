@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from embedded.localstack import LOGIN
 from include.s3_xcom.errors import SettingError, StorageError, XComError
 
 
@@ -85,7 +86,7 @@ def connect(stack, monkeypatch) -> Callable[..., None]:
         name = f"tls_{len(names)}"
         names.append(name)
         fields = {"endpoint_url": url, "region_name": "us-east-1", **extra}
-        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": fields}
+        connection = {"conn_type": "aws", "login": LOGIN, "password": LOGIN, "extra": fields}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         monkeypatch.setenv("AIRFLOW__S3_XCOM__CONN_ID", name)
         monkeypatch.setenv("AIRFLOW__S3_XCOM__MAX_ATTEMPTS", "1")
@@ -99,7 +100,7 @@ names: list[str] = []
 @pytest.fixture
 def endpoint(stack, tmp_path) -> Iterator[tuple[str, Path]]:
     certificate = make_certificate(tmp_path, "authority")
-    with tls_in_front_of(stack.localstack.port, certificate) as port:
+    with tls_in_front_of(stack.s3.port, certificate) as port:
         yield f"https://127.0.0.1:{port}", certificate
 
 
@@ -122,7 +123,7 @@ def test_a_certificate_that_is_not_trusted_is_named(task, connect, endpoint):
 
 def test_an_expired_certificate_is_named(task, connect, stack, tmp_path):
     certificate = make_certificate(tmp_path, "old", days=-1)
-    with tls_in_front_of(stack.localstack.port, certificate) as port:
+    with tls_in_front_of(stack.s3.port, certificate) as port:
         connect(f"https://127.0.0.1:{port}", verify=str(certificate))
         with pytest.raises(StorageError, match=r"is not trusted \(certificate has expired\)"):
             task.push([1])

@@ -33,8 +33,11 @@ examples:
   python -m include.s3_xcom sweep                        # only says what it would delete
   python -m include.s3_xcom sweep --delete --grace 48h
 
-exit codes: 0 done; 1 failed, or objects could not be deleted; 2 wrong usage
+exit codes: 0 done; 1 failed, or objects could not be deleted; 2 wrong usage; 3 (init) done, but for what
+the S3 server lacks
 """
+
+DONE_WITH_GAPS = 3
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -77,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         _init,
         "create the bucket if it is missing, and put its settings right",
         "Create the bucket if it is missing; block public access, switch on default encryption, have "
-        "unfinished uploads removed, and objects after retention_days. Safe to repeat; other rules stay.",
+        "unfinished uploads removed, and objects after retention_days. Safe to repeat; other rules stay. "
+        f"Exit code 0: done; {DONE_WITH_GAPS}: done, but for what the S3 server lacks; 1: failed.",
     )
     ls = command("ls", _ls, "list the objects, and whether an XCom refers to them")
     _add_ids(ls)
@@ -131,9 +135,11 @@ def _duration(text: str) -> float:
 def _init(options: argparse.Namespace, store: Store) -> int:
     with translated(store.settings, "set up", store.address()):
         done = setup.ensure(store.client, store.settings)
-    for phrase in done:
+    for phrase in done.settings:
         print(f"{store.address()}: {phrase}")
-    return 0
+    for phrase in done.gaps:
+        print(f"{store.address()}: {phrase}", file=sys.stderr)
+    return DONE_WITH_GAPS if done.gaps else 0
 
 
 def _ls(options: argparse.Namespace, store: Store) -> int:

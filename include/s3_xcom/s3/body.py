@@ -1,9 +1,6 @@
 """What arrives of an object, as a stream that is resumed where the connection breaks off.
 
-The ETag in the reference pins the object: with If-Match, S3 answers 412 for any other content, for whole
-objects and for ranges. The ETag of each answer is compared too, since some S3 servers ignore If-Match. The
-SHA-256 in the reference decides about restored copies, which may have another ETag, and is checked against
-what arrives whenever an object is read from its start to its end.
+The SHA-256 in the reference is checked whenever an object is read from its start to its end.
 """
 
 from __future__ import annotations
@@ -23,6 +20,7 @@ from include.s3_xcom.interruptions import heard, raise_remembered
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import errors
 from include.s3_xcom.s3.client import backoff, foreign_error
+from include.s3_xcom.s3.pinned import get_pinned
 
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
@@ -129,7 +127,7 @@ class Body(io.RawIOBase):
         whole = (self._position, self._stop) == (0, self._reference.size)
         byte_range = {} if whole else {"Range": f"bytes={self._position}-{self._stop - 1}"}
         with self._translated():
-            response = self._store.get_pinned(self._reference, byte_range)
+            response = get_pinned(self._store.client, self._reference, byte_range)
         # Absent where a proxy sends the answer in chunks.
         length = response.get("ContentLength", self._stop - self._position)
         if length != self._stop - self._position:

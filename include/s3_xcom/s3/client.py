@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import logging
 import os
 import random
@@ -68,8 +70,8 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     events.register_first("before-call.s3", lambda **_: raise_remembered())
     events.register_first("needs-retry.s3", _raise_interruption)
     events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
-    # botocore asks for keys in listings to be percent-encoded, and then LocalStack loses its place at keys
-    # that hold a percent sign. Our keys hold nothing that needs it.
+    events.register("before-call.s3.DeleteObjects", _add_md5)
+    # botocore asks for encoded keys in listings; see Store for why we do not.
     events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return client
 
@@ -82,6 +84,13 @@ def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> C
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
     )
+
+
+def _add_md5(params: dict[str, Any], **_: Any) -> None:
+    """Without this header MinIO deletes nothing, and botocore does not send it since 1.36."""
+    body = params["body"] if isinstance(params["body"], bytes) else params["body"].encode()
+    md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+    params["headers"].setdefault("Content-MD5", md5)
 
 
 def _raise_interruption(caught_exception: BaseException | None = None, **_: Any) -> None:

@@ -64,6 +64,24 @@ def translated(
         raise kind(f"Cannot {verb} {of_owner}{address}: {why}") from error
 
 
+def no_bucket(name: str) -> str:
+    """Why nothing can be pushed where there is no bucket."""
+    return (
+        f"there is no bucket {name!r}. Create it with `python -m include.s3_xcom init`, "
+        "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
+    )
+
+
+def is_servers_own(error: StorageError) -> bool:
+    """Whether S3 refused the request itself, neither for want of a right nor for now.
+
+    Then another way may lead there, for S3 servers differ in what they can.
+    """
+    response = getattr(error.__cause__, "response", None) or {}
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == 501 or (400 <= status < 500 and status not in (401, 403, 408, 429))
+
+
 @contextlib.contextmanager
 def located(reference: Reference) -> Iterator[None]:
     """Name the object in errors of its format.
@@ -153,10 +171,7 @@ def _explain_answer(
 ) -> tuple[type[XComError], str]:
     code = response.get("Error", {}).get("Code", "")
     if code == "NoSuchBucket":
-        return SettingError, (
-            f"there is no bucket {settings.bucket!r}. Create it with `python -m include.s3_xcom init`, "
-            "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
-        )
+        return SettingError, no_bucket(settings.bucket)
     if code in _MISSING:
         return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {RERUN}"
     if code in _OTHER_CONTENT:

@@ -1,8 +1,13 @@
-"""Sets the bucket up."""
+"""Sets the bucket up, as far as the S3 server can."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from include.s3_xcom.settings import Settings
 
@@ -22,52 +27,146 @@ RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
 ABORT_AFTER_DAYS = 1
 MAX_RULE_ID = 255
 
+READS, READ_PAUSE_SECONDS = 3, 0.5
+"""How often a setting is read back: AWS may answer with the former one for a moment."""
 
-def ensure(s3: BaseClient, settings: Settings) -> list[str]:
+_seen: set[tuple[int, str, str]] = set()
+"""Buckets that were there before this process first pushed to them."""
+
+
+@dataclass
+class Done:
+    """What came of it, a phrase each.
+
+    :param gaps: what the server does not have, and what follows
+    """
+
+    settings: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+
+
+def ensure(s3: BaseClient, settings: Settings) -> Done:
     """Create the bucket if it is missing, and make it private, encrypted and free of what is not needed.
 
-    Safe to repeat. Rules of other people stay.
+    Safe to repeat. Rules of other people stay. Each setting is read back, for some servers answer that they
+    have made it, and have not.
 
-    :return: what was done, a phrase each
+    :raises botocore.exceptions.ClientError: where a right is missing, or the bucket cannot be created
     """
-    bucket, prefix, retention_days = settings.bucket, settings.prefix, settings.retention_days
-    done = []
+    done = Done()
+    bucket, days = settings.bucket, settings.retention_days
     if not _exists(s3, bucket):
-        region = s3.meta.region_name
-        # us-east-1 is the one region that must not be named here.
-        where = (
-            {}
-            if region in (None, "us-east-1", "aws-global")
-            else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        )
-        s3.create_bucket(Bucket=bucket, **where)
-        done.append("bucket created")
-    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
-    done.append("public access blocked")
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=_encryption(settings))
-    done.append(f"default encryption on ({settings.sse or SSE_S3})")
-    abort, expire = (f"{name}:{prefix}"[:MAX_RULE_ID] for name in RULE_IDS)
-    rules = [rule for rule in _lifecycle_rules(s3, bucket) if rule.get("ID") not in (abort, expire)]
-    below = {"Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""}}
-    rules.append(
-        {"ID": abort, **below, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS}}
+        _create(s3, bucket)
+        done.settings.append("bucket created")
+
+    def attempt(set_it: Callable[[], None], is_set: Callable[[], bool], phrases: list[str], gap: str) -> None:
+        why = _refusal(set_it) or _doubt(is_set)
+        if why:
+            done.gaps.append(f"{gap} (the S3 server answered {why})")
+        else:
+            done.settings += phrases
+
+    attempt(
+        lambda: s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS),
+        lambda: s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == PUBLIC_ACCESS,
+        ["public access blocked"],
+        "public access is NOT blocked here: see to it that the server's own rules keep the bucket private",
     )
-    if retention_days:
-        rules.append(
-            {
-                "ID": expire,
-                **below,
-                "Expiration": {"Days": retention_days},
-                "NoncurrentVersionExpiration": {"NoncurrentDays": retention_days},
-            }
-        )
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
-    done.append(f"unfinished uploads removed after {ABORT_AFTER_DAYS} day")
-    done.append(f"objects expire after {retention_days} days" if retention_days else "objects never expire")
+    encryption = _encryption(settings)
+    attempt(
+        lambda: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption),
+        lambda: _algorithm(s3.get_bucket_encryption(Bucket=bucket)) == (settings.sse or SSE_S3),
+        [f"default encryption on ({settings.sse or SSE_S3})"],
+        "default encryption is NOT on: objects lie in clear text unless the server encrypts its disks",
+    )
+    rules = _rules(settings)
+    attempt(
+        lambda: _put_rules(s3, settings),
+        lambda: {rule["ID"] for rule in rules} <= {rule.get("ID") for rule in _lifecycle_rules(s3, bucket)},
+        [
+            f"unfinished uploads removed after {ABORT_AFTER_DAYS} day",
+            f"objects expire after {days} days" if days else "objects never expire",
+        ],
+        "there are NO lifecycle rules: unfinished uploads stay"
+        + (f", and objects do not expire after {days} days; the sweep deletes only orphans" if days else ""),
+    )
     return done
 
 
-def _encryption(settings: Settings) -> dict:
+def is_missing(s3: BaseClient, settings: Settings) -> bool:
+    """Whether there is no bucket to push to, as far as a look once a process can tell.
+
+    Some servers create a bucket, mistyped or not, when an object is put in it. AWS never does, and is spared
+    the request.
+    """
+    identity = os.getpid(), settings.conn_id, settings.bucket
+    if identity in _seen or ".amazonaws." in (urlsplit(s3.meta.endpoint_url).hostname or ""):
+        return False
+    try:
+        found = _exists(s3, settings.bucket)
+    except s3.exceptions.ClientError:  # not for us to see: the push will tell
+        return False
+    if found:
+        _seen.add(identity)
+    return not found
+
+
+def _exists(s3: BaseClient, bucket: str) -> bool:
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except s3.exceptions.ClientError as error:
+        if _status(error) == 404:
+            return False
+        raise
+    return True
+
+
+def _create(s3: BaseClient, bucket: str) -> None:
+    region = s3.meta.region_name
+    # us-east-1 is the one region that must not be named here.
+    where = (
+        {}
+        if region in (None, "us-east-1", "aws-global")
+        else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    )
+    s3.create_bucket(Bucket=bucket, **where)
+
+
+def _refusal(set_it: Callable[[], Any]) -> str:
+    """How the server refuses a setting; nothing if it takes it."""
+    from botocore.exceptions import ClientError
+
+    try:
+        set_it()
+    except ClientError as error:
+        if _status(error) not in (400, 404, 405, 409, 501):
+            raise
+        return error.response["Error"]["Code"]
+    return ""
+
+
+def _doubt(is_set: Callable[[], bool]) -> str:
+    """Why a setting cannot be there, though the server took it; nothing if it is."""
+    from botocore.exceptions import ClientError
+
+    for _ in range(READS):
+        try:
+            if is_set():
+                return ""
+        except ClientError as error:
+            if _status(error) == 403:  # a server that refuses to show a setting has it
+                return ""
+        except KeyError:
+            pass
+        time.sleep(READ_PAUSE_SECONDS)
+    return "otherwise when it was asked again"
+
+
+def _status(error: Any) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _encryption(settings: Settings) -> dict[str, Any]:
     default = {"SSEAlgorithm": settings.sse or SSE_S3}
     if settings.kms_key_id:
         default["KMSMasterKeyID"] = settings.kms_key_id
@@ -76,19 +175,38 @@ def _encryption(settings: Settings) -> dict:
     return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
 
 
-def _exists(s3: BaseClient, bucket: str) -> bool:
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except s3.exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return False
-        raise
-    return True
+def _algorithm(answer: dict[str, Any]) -> str:
+    rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
+    return rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
 
 
-def _lifecycle_rules(s3: BaseClient, bucket: str) -> list[dict]:
+def _rules(settings: Settings) -> list[dict[str, Any]]:
+    prefix, days = settings.prefix, settings.retention_days
+    abort, expire = _rule_ids(prefix)
+    below = {"Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""}}
+    unfinished = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS}}
+    rules = [{"ID": abort, **below, **unfinished}]
+    if days:
+        old = {"Expiration": {"Days": days}, "NoncurrentVersionExpiration": {"NoncurrentDays": days}}
+        rules.append({"ID": expire, **below, **old})
+    return rules
+
+
+def _rule_ids(prefix: str) -> list[str]:
+    return [f"{name}:{prefix}"[:MAX_RULE_ID] for name in RULE_IDS]
+
+
+def _put_rules(s3: BaseClient, settings: Settings) -> None:
+    ours = _rule_ids(settings.prefix)
+    theirs = [rule for rule in _lifecycle_rules(s3, settings.bucket) if rule.get("ID") not in ours]
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=settings.bucket, LifecycleConfiguration={"Rules": theirs + _rules(settings)}
+    )
+
+
+def _lifecycle_rules(s3: BaseClient, bucket: str) -> list[dict[str, Any]]:
     try:
-        return s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        return s3.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", [])
     except s3.exceptions.ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
             return []

@@ -1,0 +1,85 @@
+"""Copies of objects that were pushed: within S3, or through this process where S3 cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.errors import IntegrityError, ObjectMissingError, StorageError
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3 import errors, uploads
+from include.s3_xcom.s3.pinned import current_etag, same_etag
+from include.s3_xcom.s3.uploads import Target
+
+if TYPE_CHECKING:
+    from include.s3_xcom.s3.store import Store
+
+SINGLE_COPY_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+COPY_PART_BYTES = 1024**3
+
+
+def copy(store: Store, source: Reference, target: Target) -> str:
+    """Store an object of the bucket under another key.
+
+    S3 is asked to copy the object of the source's ETag. Where it refuses, or copies another, the object is
+    read and written: reading decides by the content whether it is the one that was pushed. A restored copy
+    has another ETag; and some servers refuse the right one (Swift, for objects that were uploaded in parts),
+    do not find the source (Ceph 16, for copies in parts of keys that hold "%"), or cannot copy.
+
+    :return: the copy's ETag
+    :raises ObjectMissingError: if the source is gone
+    :raises IntegrityError: if the source is not the object that was pushed; there is no copy then
+    """
+    try:
+        return _copy_within_s3(store, source, target)
+    except IntegrityError as error:
+        refusal: StorageError = error
+    except StorageError as error:
+        if not errors.is_servers_own(error):
+            raise
+        refusal = error
+    try:
+        return _copy_through_here(store, source, target)
+    except (IntegrityError, ObjectMissingError) as error:
+        raise (refusal if type(refusal) is type(error) else error) from None
+
+
+def _copy_within_s3(store: Store, source: Reference, target: Target) -> str:
+    etag = current_etag(source)
+    origin = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": etag}
+    if source.size <= SINGLE_COPY_BYTES:
+        with target.translated(source.pushed):
+            answer = store.client.copy_object(
+                MetadataDirective="REPLACE", **origin, **target.where, **target.headers
+            )
+        target.require_encryption(answer)
+        copied = answer["CopyObjectResult"]["ETag"]
+    else:
+        copied = _copy_in_parts(store, source, target, origin)
+    # Some servers ignore the condition.
+    if not same_etag(copied, etag) and not same_etag(_etag_now(store, source, target), etag):
+        target.discard()
+        raise IntegrityError(f"Cannot push {target.owner}, {target.address}: {errors.OTHER_CONTENT}")
+    return copied
+
+
+def _copy_in_parts(store: Store, source: Reference, target: Target, origin: dict[str, Any]) -> str:
+    starts = range(0, source.size, COPY_PART_BYTES)
+    spans = [f"bytes={start}-{min(start + COPY_PART_BYTES, source.size) - 1}" for start in starts]
+
+    def copy_part(span: str, **where: Any) -> dict[str, Any]:
+        with target.translated(source.pushed):
+            return store.client.upload_part_copy(CopySourceRange=span, **origin, **where)["CopyPartResult"]
+
+    return target.put_in_parts(spans, copy_part)
+
+
+def _copy_through_here(store: Store, source: Reference, target: Target) -> str:
+    with store.open(source) as stream:
+        if source.size <= uploads.SINGLE_PUT_BYTES:
+            return target.put(stream.read()).etag
+        return target.put_parts(uploads.split(stream, source.size)).etag
+
+
+def _etag_now(store: Store, source: Reference, target: Target) -> str:
+    with target.translated(source.pushed):
+        return store.client.head_object(Bucket=source.bucket, Key=source.key)["ETag"]

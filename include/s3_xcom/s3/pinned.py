@@ -1,0 +1,82 @@
+"""GET of the object that was pushed, and of no other.
+
+The reference holds the object's ETag, and with If-Match S3 answers 412 for any other. Some S3 servers ignore
+the condition, so the ETag of the answer is compared too; some refuse the right ETag, and a restored copy may
+have another one: then the size and the SHA-256 in the reference decide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3 import errors
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+_CHUNK_BYTES = 1024 * 1024
+
+_restored: dict[str, str] = {}
+"""The ETags of objects that have the content of their references, but another ETag, by address."""
+
+
+def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, str]) -> dict[str, Any]:
+    """The answer to one GET of the object that was pushed, and of no other.
+
+    :param byte_range: the argument ``Range``, or nothing
+    :raises botocore.exceptions.ClientError: as S3 answers
+    :raises IntegrityError: if it is not the one that was pushed
+    """
+    where = {"Bucket": reference.bucket, "Key": reference.key}
+    etag = current_etag(reference)
+    try:
+        response = client.get_object(IfMatch=etag, **where, **byte_range)
+    except client.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+            raise
+    else:
+        if same_etag(response.get("ETag", ""), etag):
+            return response
+        response["Body"].close()
+    found = _etag_by_content(client, reference)
+    if found is None:
+        raise errors.replaced(reference)
+    # The condition is left out where the server refused the very ETag that it gives.
+    condition = {} if same_etag(found, etag) else {"IfMatch": found}
+    response = client.get_object(**condition, **where, **byte_range)
+    if not same_etag(response.get("ETag", ""), found):
+        response["Body"].close()
+        raise errors.replaced(reference)
+    return response
+
+
+def current_etag(reference: Reference) -> str:
+    """The ETag that the object has, as far as this process knows."""
+    return _restored.get(reference.address, reference.etag)
+
+
+def same_etag(one: str, other: str) -> bool:
+    """Whether two ETags are the same. Some servers leave out the quotes, some proxies mark them as weak."""
+    return one.removeprefix("W/").strip('"') == other.removeprefix("W/").strip('"') != ""
+
+
+def sha256_of(stream: BinaryIO) -> str:
+    """Of what a stream gives, in hexadecimal."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _etag_by_content(client: BaseClient, reference: Reference) -> str | None:
+    """The ETag of the object, if its size and SHA-256 are those of the reference."""
+    response = client.get_object(Bucket=reference.bucket, Key=reference.key)
+    with contextlib.closing(response["Body"]) as body:
+        length = response.get("ContentLength", reference.size)
+        if length != reference.size or sha256_of(body) != reference.sha256:
+            return None
+    _restored[reference.address] = response["ETag"]
+    return response["ETag"]
