@@ -5,6 +5,9 @@ EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
 VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0
+# What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
+SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
+	expanding file_handover format_1 lifecycle other_servers permissions restore secrecy sweep values wide_batches)))
 DAG ?= TestDag
 CONF ?= {}
 # As they were written, with any quotes and dollar signs: make would expand them, and so would a shell.
@@ -28,8 +31,12 @@ demo: install ## run TestDag on a private Postgres, LocalStack and Airflow, and 
 local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080)
 	@$(PYTHON) -m embedded local --port $(PORT)
 
-test: install ## unit and integration tests, on a private Postgres and LocalStack
+test: install ## unit and integration tests, on a private Postgres, LocalStack and SeaweedFS
 	@$(PYTHON) -m pytest tests/unit tests/integration
+	@S3_SERVER=seaweedfs $(PYTHON) -m pytest $(SPEAKS_S3)
+
+test-servers: install ## the tests that speak to S3, on SeaweedFS and on Ceph (Debian: radosgw ceph-mon ceph-osd)
+	@scripts/test_servers.sh $(SPEAKS_S3)
 
 test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
 	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py tests/integration/test_any_sequence.py

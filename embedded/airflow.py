@@ -51,6 +51,8 @@ class Airflow:
             "INIT_AWS_SECRET_ACCESS_KEY": LOGIN,
             "INIT_BASE_DIR": str(ROOT),
             "INIT_DB_CONN": postgres.url("demo"),
+            "INIT_S3_ADDRESSING_STYLE": "auto",
+            "INIT_S3_CA_BUNDLE": "",
             "INIT_S3_ENDPOINT_URL": s3.url,
             "INIT_S3_REGION": "us-east-1",
             "INIT_UI_PASSWORD": self.ui_password,

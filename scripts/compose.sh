@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compose.sh ARGUMENT...: docker compose for this stack, with LocalStack unless S3 is AWS itself.
+# compose.sh ARGUMENT...: docker compose for this stack, with LocalStack if it is the endpoint.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +19,9 @@ scripts/make_env.sh
 setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
 
 profiles=()
-[ -z "$(setting S3_ENDPOINT_URL)" ] || profiles+=(--profile localstack)
+case $(setting S3_ENDPOINT_URL) in
+  *//localstack:*) profiles+=(--profile localstack) ;;
+esac
 case $(setting EXECUTOR) in
   local | "") export AIRFLOW_EXECUTOR=LocalExecutor ;;
   celery)

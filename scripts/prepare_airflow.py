@@ -28,9 +28,12 @@ def main() -> None:
 
 def aws_connection() -> Connection:
     """Where S3 is. What is empty is left to boto3: AWS's endpoint, its search for credentials."""
+    style = os.environ["INIT_S3_ADDRESSING_STYLE"]
     extra = {
+        "config_kwargs": {"s3": {"addressing_style": style}} if style != "auto" else {},
         "endpoint_url": os.environ["INIT_S3_ENDPOINT_URL"],
         "region_name": os.environ["INIT_S3_REGION"],
+        "verify": os.environ["INIT_S3_CA_BUNDLE"],
     }
     return Connection(
         conn_id="aws_default",

@@ -364,6 +364,7 @@ def unchecked(change: Callable[[bytes], bytes], has_md5: bool) -> Callable[[byte
 
     def altered(request: bytes) -> bytes:
         head, end, body = request.partition(b"\r\n\r\n")
+        head = head if has_md5 else IGNORES_CONDITIONS(head)
         head = re.sub(rb"(?i)\r\n(?:x-amz-checksum-\w+|content-md5|x-amz-content-sha256):[^\r]*", b"", head)
         if head.startswith(b"PUT "):
             return head + end + change(body)
