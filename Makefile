@@ -4,7 +4,7 @@ PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
-VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0
+VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.0+boto3
 # What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
 SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
 	expanding file_handover format_1 lifecycle other_servers permissions restore secrecy sweep values wide_batches)))
@@ -58,6 +58,9 @@ lint: install ## ruff, for errors and for layout
 	@$(PYTHON) -m ruff format --check .
 
 ## With Docker
+
+env: ## write .env with new secrets, if there is none
+	@scripts/make_env.sh
 
 up: ## build and start the Compose stack, and wait until it is healthy (EXECUTOR=celery WORKERS=3)
 	@scripts/up.sh

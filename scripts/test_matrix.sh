@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test_matrix.sh VERSION...: the unit and integration tests with each release of Airflow, in an environment that
-# is thrown away. Prints a table of what passed.
+# is thrown away. 2.11.0+boto3 is that release with the newest boto3. Prints a table of what passed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 uv=$(command -v uv || echo "$PWD/.venv-uv/bin/uv")
@@ -22,11 +22,11 @@ day_of() {
 
 # install VERSION VENV: Airflow as of its day; the tests' own tools as they are today, next to it
 install() {
-  local pins=$2/pins.txt
+  local pins=$2/pins.txt release=${1%+boto3}
   "$uv" venv --quiet --python 3.10 "$2"
-  "$uv" pip compile --quiet --no-header --no-annotate --python-version 3.10 --exclude-newer "$(day_of "$1")" \
+  "$uv" pip compile --quiet --no-header --no-annotate --python-version 3.10 --exclude-newer "$(day_of "$release")" \
     --output-file "$pins" - <<EOF
-apache-airflow==$1
+apache-airflow==$release
 apache-airflow-providers-amazon
 apache-airflow-providers-postgres
 pandas<3
@@ -35,6 +35,10 @@ pyarrow
 EOF
   "$uv" pip install --quiet --python "$2" --requirement "$pins" --constraint "$pins" \
     --requirement requirements/dev.in
+  if [ "$release" != "$1" ]; then
+    "$uv" pip install --quiet --python "$2" --upgrade boto3 botocore
+    "$uv" pip list --python "$2" 2> /dev/null | grep -E "^(boto3|botocore) "
+  fi
 }
 
 table=""

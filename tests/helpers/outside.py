@@ -9,8 +9,12 @@ from embedded.localstack import LOGIN
 CREDENTIALS = {"aws_access_key_id": LOGIN, "aws_secret_access_key": LOGIN}
 
 
-def bucket_at(url: str, name: str) -> Any:
-    """boto3's ``Bucket`` resource."""
+def bucket_at(url: str, name: str, verify: str | None = None) -> Any:
+    """boto3's ``Bucket`` resource.
+
+    :param verify: path of the certificates that are trusted
+    """
     import boto3
 
-    return boto3.resource("s3", endpoint_url=url, region_name="us-east-1", **CREDENTIALS).Bucket(name)
+    where = {"endpoint_url": url, "region_name": "us-east-1", "verify": verify}
+    return boto3.resource("s3", **where, **CREDENTIALS).Bucket(name)

@@ -6,6 +6,7 @@ import json
 import signal
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 from embedded.localstack import BUCKET, LOGIN
 from embedded.processes import Process, StartError, free_port
@@ -17,15 +18,21 @@ READER = "reader"
 
 
 class SeaweedFS:
-    """A server on free ports of 127.0.0.1. Attributes and methods as of LocalStack."""
+    """A server on free ports. Attributes and methods as of LocalStack.
+
+    :param address: of this machine
+    :param certificate: file with certificate and key; without, the server does not speak TLS
+    """
 
     name = "SeaweedFS"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, address: str = "127.0.0.1", certificate: Path | None = None) -> None:
         self._directory = directory / "seaweedfs"
         self._log = directory / "seaweedfs.log"
+        self._address = address
+        self.certificate = certificate
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if certificate else 'http'}://{address}:{self.port}"
         self.bucket = BUCKET
 
     def launch(self) -> None:
@@ -40,6 +47,7 @@ class SeaweedFS:
             "dir": self._directory,
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
+            "s3.ip.bind": self._address,
             "master.volumeSizeLimitMB": 256,
             "volume.max": 64,
             "filer.localSocket": self._directory / "filer.sock",
@@ -49,6 +57,8 @@ class SeaweedFS:
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
         }
+        if self.certificate is not None:
+            options.update({"s3.cert.file": self.certificate, "s3.key.file": self.certificate})
         for part in ("master", "volume", "filer", "s3"):
             if part != "s3":
                 options[f"{part}.port"] = free_port()
@@ -58,7 +68,7 @@ class SeaweedFS:
 
     def wait(self) -> None:
         self._process.wait_until(self._is_ready, seconds=60)
-        bucket_at(self.url, self.bucket).create()
+        self._outside().create()
 
     def stop(self) -> None:
         if hasattr(self, "_process"):
@@ -68,10 +78,14 @@ class SeaweedFS:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            bucket_at(self.url, self.bucket).meta.client.list_buckets()
+            self._outside().meta.client.list_buckets()
         except (BotoCoreError, ClientError):
             return False
         return True
+
+    def _outside(self) -> Any:
+        verify = str(self.certificate) if self.certificate else None
+        return bucket_at(self.url, self.bucket, verify)
 
 
 def _identity(name: str, *actions: str) -> dict:

@@ -27,8 +27,9 @@ OURS = ["--filter", f"label=com.docker.compose.project={PROJECT}"]
 class ComposeStack:
     """A copy of the repository's files, on ports of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
         self.folder = folder
+        self._project = project
         names = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.check_output(names, cwd=ROOT, text=True).splitlines():
             if (ROOT / name).exists():
@@ -39,11 +40,20 @@ class ComposeStack:
     @property
     def _environment(self) -> dict[str, str]:
         ports = {name: str(port) for name, port in self.ports.items()}
-        return {**os.environ, **ports, "COMPOSE_PROJECT_NAME": PROJECT}
+        return {**os.environ, **ports, "COMPOSE_PROJECT_NAME": self._project}
 
     @property
     def settings(self) -> dict[str, str]:
         return dict(re.findall(r"^(\w+)=(.*)$", (self.folder / ".env").read_text(), re.M))
+
+    def set(self, **settings: str) -> None:
+        """Write .env with these settings."""
+        assert self.make("env").returncode == 0
+        text = (self.folder / ".env").read_text()
+        for name, value in settings.items():
+            text, found = re.subn(f"^{name}=.*$", f"{name}={value}", text, flags=re.M)
+            assert found == 1, name
+        (self.folder / ".env").write_text(text)
 
     def secrets_in(self, text: str) -> list[str]:
         """The names of the generated secrets that a text holds."""
