@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -65,7 +64,7 @@ def test_testdag_runs_on_it(elsewhere, server):
     assert done.returncode == 3
     assert "bucket created" in done.stdout
     assert "public access is NOT blocked" in done.stderr
-    run_id, state = elsewhere.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 3"})
+    _, state = elsewhere.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 3"})
     assert state == "success"
     bucket = bucket_at(server.url, BUCKET, verify=str(server.certificate))
     names = [item.key for item in bucket.objects.all()]
