@@ -93,7 +93,7 @@ docs: install ## write docs/types.md from the tests
 	    "from tests.helpers import kinds; kinds.PAGE.write_text(kinds.page())"
 
 audit: install ## look the locked packages up among the known vulnerabilities
-	@scripts/audit.sh
+	@$(PYTHON) scripts/audit.py
 
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MAX_STEPS = 12
-"""Of a path into a value, how many are shown."""
+"""How many steps of a path into a value are shown."""
 
 
 class XComError(Exception):

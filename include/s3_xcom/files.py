@@ -71,7 +71,7 @@ class File(Attachment):
 
     @property
     def to_delete(self) -> Path | None:
-        """What to remove from this machine once the XCom is written."""
+        """The file to remove from this machine once the XCom is written."""
         return self._path if self._delete else None
 
     def __repr__(self) -> str:
@@ -191,7 +191,7 @@ def encode(file: File) -> Encoded:
 
 
 def media_type(name: str) -> str:
-    """What a file of a name holds, as far as its name tells."""
+    """The media type of a file, by its name."""
     return mimetypes.guess_type(name)[0] or BYTES
 
 

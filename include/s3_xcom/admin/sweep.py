@@ -27,7 +27,7 @@ MAX_SUSPECTS = 100_000
 
 @dataclass
 class Counts:
-    """What a sweep met.
+    """The counts of a sweep.
 
     :param objects: in the bucket below the prefix
     :param young: of these, younger than the grace period
@@ -101,7 +101,7 @@ def sweep(
 
 
 def _not_found(items: list[Listed]) -> list[Listed]:
-    """Those that the ids in their keys lead to no reference of."""
+    """The objects to which no row refers among the rows that the ids in their keys lead to."""
     if not items:
         return []
     referenced = xcom_table.references_to(item.key for item in items)
@@ -114,7 +114,7 @@ def _not_found(items: list[Listed]) -> list[Listed]:
 
 
 def _unreferenced(items: list[Listed]) -> list[Listed]:
-    """Those that no row of the table refers to."""
+    """The objects that no row of the table refers to."""
     if not items:
         return []
     referenced = xcom_table.referenced_anywhere(item.key for item in items)

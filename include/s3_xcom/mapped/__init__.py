@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[type[Mapped], str, str]] = {
 
 
 def whole(codec: str, body: bytes, shape: list[int]) -> Any:
-    """What an object holds, read without a layout: the frame, or the list."""
+    """Decode a whole object without its layout: to the frame, or the list."""
     try:
         if codec in (JSON_CODEC, ZIP_CODEC):
             return from_object(codec, body)

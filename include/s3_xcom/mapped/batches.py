@@ -34,7 +34,7 @@ class Batches(Mapped):
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Batches:
-        """Those that a reference points to."""
+        """The sequence that a reference points to."""
         info = reference.info
         if info.codec == WIDE_CODEC:
             from include.s3_xcom.mapped.record_batches import RecordBatches

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARQUET_COLUMN_BYTES = 500
-"""What Parquet writes about each column of a batch."""
+"""Bytes that Parquet writes about each column of a batch."""
 
 _MAGIC_BYTES = 8
 _END = b"\xff\xff\xff\xff\0\0\0\0"

@@ -29,7 +29,7 @@ class Rows(Mapped):
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Rows:
-        """Those that a reference points to."""
+        """The sequence that a reference points to."""
         return cls(
             RemoteElements(store, reference, split_lines, lambda line, _: tagged_json.loads(line)),
             reference.info.type,

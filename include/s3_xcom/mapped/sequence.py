@@ -1,4 +1,4 @@
-"""What the mapped sequences have in common: read-only, they move data only for the elements asked for."""
+"""The common part of mapped sequences. They are read-only, and move data only for the elements asked for."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class EncodedSequence:
 class Mapped(Standalone, Sequence):
     """A sequence for ``expand``: each mapped task moves its own element only.
 
-    :param source: of the elements
+    :param source: where the elements come from
     :param type: name of what it is, for display
     :param shape: rows and columns, or the length; for display
     """
 
     DIMENSIONS = 2
-    """Of the shape."""
+    """How many numbers the shape has."""
 
     def __init__(self, source: Source, type: str, shape: list[int]) -> None:  # noqa: A002
         self._source = source
@@ -64,11 +64,11 @@ class Mapped(Standalone, Sequence):
 
     @property
     def stored(self) -> RemoteElements | None:
-        """Where in S3 it is; None if it was not pulled."""
+        """The elements in S3; None if the sequence was not pulled."""
         return self._source if isinstance(self._source, RemoteElements) else None
 
     def encode(self) -> EncodedSequence:
-        """As the bytes of an object.
+        """The sequence as the bytes of an object.
 
         :raises UnsupportedValueError: if an element would come back changed, at the latest from the pieces
         """

@@ -6,7 +6,7 @@ import io
 
 
 class Sink(io.BytesIO):
-    """What writers of whole files write to, while the bytes before are on their way already.
+    """A file to write to, whose first bytes can be sent while the next are being written.
 
     Positions count from the start of the whole file.
     """
@@ -14,7 +14,7 @@ class Sink(io.BytesIO):
     _taken = 0
 
     def take(self) -> bytes:
-        """What was written since this was called last."""
+        """The bytes that were written since the last call."""
         data = self.getvalue()
         self._taken += len(data)
         super().seek(0)

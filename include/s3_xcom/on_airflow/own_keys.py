@@ -21,7 +21,7 @@ from include.s3_xcom.row import Row
 log = logging.getLogger(__name__)
 
 SKIP_KEY = "skipmixin_key"
-"""What a branch decided; the scheduler reads it for each downstream task. Of SkipMixin, 2.5 to 3."""
+"""A branch's decision, which the scheduler reads for each downstream task (SkipMixin, 2.5 to 3)."""
 
 KEYS = frozenset(
     {
@@ -36,10 +36,10 @@ KEYS = frozenset(
 )
 
 _SCHEDULERS = frozenset({SKIP_KEY, "past_depends_met"})
-"""Those that the scheduler reads."""
+"""The keys that the scheduler reads."""
 
 LINK_PREFIX = "_link_"
-"""Of the keys under which Airflow 3 stores the addresses of operators' links."""
+"""How the keys begin under which Airflow 3 stores the addresses of operators' links."""
 
 MAX_SECONDS = 5
 KEPT_SECONDS = 60

@@ -45,7 +45,7 @@ def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
 
 
 def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
-    """Of some objects, the keys of those that any row of the database refers to, whatever XCom it belongs to.
+    """The keys, among some, of objects that any row of the database refers to, whatever XCom it belongs to.
 
     Reads all rows that may be references, once, a thousand at a time.
 

@@ -1,4 +1,4 @@
-"""What arrives of an object, as a stream that is resumed where the connection breaks off.
+"""The bytes of an object as a stream, which is resumed where the connection breaks off.
 
 The SHA-256 in the reference is checked whenever an object is read from its start to its end.
 """

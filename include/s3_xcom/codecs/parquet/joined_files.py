@@ -53,7 +53,7 @@ class Footer:
         self._fields[_NUM_ROWS][1] += fields[_NUM_ROWS][1]
 
     def to_bytes(self) -> bytes:
-        """What is to end the file."""
+        """The footer: the last bytes of the file."""
         out = bytearray()
         _write_struct(out, self._fields)
         return bytes(out) + len(out).to_bytes(4, "little") + _MAGIC

@@ -224,7 +224,7 @@ def unwrap(value: Any) -> Any:
 
 
 _LAZY_SEQUENCES = {"LazyXComAccess", "LazyXComSelectSequence", "LazyXComSequence"}
-"""Of Airflow 2.5 to 2.9, of 2.10, and of 3."""
+"""In Airflow 2.5 to 2.9, in 2.10, and in 3."""
 
 
 class Encoder:
@@ -257,7 +257,7 @@ class Encoder:
         return zones.other_zone_out(self, value) if packages & {"dateutil", "zoneinfo"} else None
 
     def items(self, container: Any, items: Iterable[Any]) -> list[Any]:
-        """What a container holds, encoded.
+        """Encode the content of a container.
 
         :param container: the container itself, whose presence within itself is an error
         """
