@@ -79,15 +79,33 @@ def write(table: pa.Table) -> memoryview:
     """
     sink = pa.BufferOutputStream()
     # A dictionary of numbers takes longer to make than it saves.
-    texts = [field.name for field in table.schema if not pa.types.is_primitive(field.type)]
+    repeated = [path for field in table.schema for path, kind in _paths(field) if not _is_number(kind)]
     # 2.6 is the first version of the format that keeps nanoseconds.
     try:
-        pq.write_table(table, sink, version="2.6", use_dictionary=texts or False)
+        pq.write_table(table, sink, version="2.6", use_dictionary=repeated or False)
     except pa.ArrowNotImplementedError as error:  # which names the type, and no value
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({error}). Convert it with astype() first"
         ) from None
     return memoryview(sink.getvalue())
+
+
+def _paths(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """The columns of Parquet that a field is stored in, with their types."""
+    path, kind = prefix + field.name, field.type
+    if pa.types.is_struct(kind):
+        for i in range(kind.num_fields):
+            yield from _paths(kind[i], f"{path}.")
+    elif pa.types.is_list(kind):
+        for name in ("item", "element"):  # until pyarrow 14, and since
+            yield from _paths(kind.value_field.with_name(name), f"{path}.list.")
+    else:
+        yield path, kind
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    is_kind = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+    return any(check(kind) for check in is_kind)
 
 
 def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:

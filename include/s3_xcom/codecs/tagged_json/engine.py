@@ -151,6 +151,26 @@ def dumps_lines(values: list) -> list[bytes]:
     return lines
 
 
+def dumps_many(values: list) -> list[str]:
+    """Values as JSON texts. Errors as of :func:`dumps_lines`."""
+    if values and set(map(type, values)) <= _SCALARS:
+        try:
+            # No string has a line break in JSON.
+            text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
+            return text[1:-1].encode().decode().split(",\n")
+        except ValueError:  # what only a tag can say, such as NaN
+            pass
+    return [line[:-1].decode() for line in dumps_lines(values)]
+
+
+def loads_many(texts: list[str]) -> list[Any]:
+    """Inverse of :func:`dumps_many`. Errors as of :func:`loads`."""
+    joined = loads(f"[{','.join(texts)}]")
+    if len(joined) != len(texts):
+        raise FormatError("The stored JSON holds more than one value in a text.")
+    return joined
+
+
 def to_json(value: Any, parts: Parts | None = None) -> Any:
     """Any supported value as what the json module writes without loss. As :func:`dumps`."""
     return Encoder(parts).encode(value)

@@ -1,0 +1,130 @@
+"""Columns of dicts, lists and tuples as Arrow's structs and lists, which standard tools read.
+
+Only dicts of the same keys make a struct: Arrow knows no missing key. Their values are columns in turn, and
+those of all lists are one long column::
+
+    [[1, 2], None, [], [3]]     values 1 2 3; offsets 0 2 2 2 3; null: the second
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from include.s3_xcom.codecs.parquet import moments
+
+MAX_DEPTH = 8
+"""Containers within containers; deeper ones are JSON."""
+
+MAX_ELEMENTS = 2**31 - 1
+"""Of all lists of a column: Arrow counts them with 32 bits."""
+
+
+def encode_dicts(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
+    """Dicts as structs. As :attr:`.ColumnType.encode`."""
+    from include.s3_xcom.codecs.parquet import object_columns
+
+    present = [item for item in items if type(item) is dict]
+    names = list(present[0])
+    if depth > MAX_DEPTH or not names or not all(type(name) is str and name for name in names):
+        raise moments.NotExactError
+    if len(set(map(tuple, present))) > 1:
+        raise moments.NotExactError
+    has_nulls = len(present) < len(items)
+    nothing = dict.fromkeys(names)
+    filled = [item if type(item) is dict else nothing for item in items] if has_nulls else items
+    arrays, specs = {}, []
+    for name, column in zip(names, zip(*map(dict.values, filled))):
+        array, spec = object_columns.encode_list(list(column), depth + 1)
+        arrays[name] = _typed(array)
+        specs.append(spec)
+    return struct(arrays, _validity(items, dict) if has_nulls else None), {"fields": specs}
+
+
+def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
+    """Inverse of :func:`encode_dicts`."""
+    from include.s3_xcom.codecs.parquet import object_columns
+
+    names = [array.type[i].name for i in range(array.type.num_fields)]
+    columns = [
+        object_columns.decode(column, inner).tolist() for column, inner in zip(fields(array), spec["fields"])
+    ]
+    values = np.empty(len(array), dtype=object)
+    values[:] = [dict(zip(names, row)) for row in zip(*columns)]
+    values[array.is_null().to_numpy()] = None
+    return values
+
+
+def encode_lists(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
+    """Lists, or tuples, as Arrow's lists. As :attr:`.ColumnType.encode`."""
+    from include.s3_xcom.codecs.parquet import object_columns
+
+    if depth > MAX_DEPTH:
+        raise moments.NotExactError
+    present = [item for item in items if type(item) in (list, tuple)]
+    elements = list(itertools.chain.from_iterable(present))
+    if len(elements) > MAX_ELEMENTS:
+        raise moments.NotExactError
+    array, spec = object_columns.encode_list(elements, depth + 1)
+    array = _typed(array)
+    kind = type(present[0])
+    has_nulls = len(present) < len(items)
+    sizes = [len(item) if type(item) is kind else 0 for item in items] if has_nulls else map(len, items)
+    offsets = np.zeros(len(items) + 1, "i4")
+    np.cumsum(np.fromiter(sizes, "i4", len(items)), out=offsets[1:])
+    buffers = [_validity(items, kind) if has_nulls else None, pa.py_buffer(offsets)]
+    lists = pa.Array.from_buffers(pa.list_(array.type), len(items), buffers, children=[array])
+    return lists, {"items": spec}
+
+
+def decode_lists(array: pa.ChunkedArray, spec: dict[str, Any], kind: type = list) -> np.ndarray:
+    """Inverse of :func:`encode_lists`."""
+    from include.s3_xcom.codecs.parquet import object_columns
+
+    values = np.empty(len(array), dtype=object)
+    at = 0
+    for chunk in array.chunks:
+        offsets = chunk.offsets.to_numpy()
+        first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+        inner = pa.chunked_array([chunk.values.slice(first, last - first)])
+        elements = kind(object_columns.decode(inner, spec["items"]).tolist())
+        starts = (offsets - first).tolist()
+        values[at : at + len(chunk)] = [elements[i:j] for i, j in itertools.pairwise(starts)]
+        at += len(chunk)
+    values[array.is_null().to_numpy()] = None
+    return values
+
+
+def decode_tuples(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
+    """Inverse of :func:`encode_lists`."""
+    return decode_lists(array, spec, tuple)
+
+
+def struct(arrays: dict[str, pa.Array], validity: pa.Buffer | None = None) -> pa.StructArray:
+    """Arrays side by side.
+
+    :param validity: one bit for each struct; none: no struct is null
+    """
+    kind = pa.struct([pa.field(name, array.type) for name, array in arrays.items()])
+    length = len(next(iter(arrays.values())))
+    return pa.Array.from_buffers(kind, length, [validity], children=list(arrays.values()))
+
+
+def fields(array: pa.ChunkedArray) -> list[pa.ChunkedArray]:
+    """The arrays within structs, with a null in each where the struct is null."""
+    flat = [chunk.flatten() for chunk in array.chunks]
+    kinds = [array.type[i].type for i in range(array.type.num_fields)]
+    return [pa.chunked_array([chunk[i] for chunk in flat], kind) for i, kind in enumerate(kinds)]
+
+
+def _validity(items: list, kind: type) -> pa.Buffer:
+    present = np.fromiter((type(item) is kind for item in items), bool, len(items))
+    return pa.py_buffer(np.packbits(present, bitorder="little"))
+
+
+def _typed(array: pa.Array) -> pa.Array:
+    """Parquet has no structs and lists of nothing at all."""
+    return pa.nulls(len(array), pa.bool_()) if pa.types.is_null(array.type) else array

@@ -1,0 +1,158 @@
+"""The types of Python objects that columns hold as Arrow's own: each type's way out above its way back."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from include.s3_xcom.codecs.parquet import moments, nested_columns
+from include.s3_xcom.codecs.parquet.moments import NotExactError
+from include.s3_xcom.codecs.tagged_json import stdlib
+
+Spec = dict[str, Any]
+
+DRIVERS_FORMAT = "c"
+"""The format of the memoryviews that psycopg2 gives for bytea. A column of them is one of bytes for Arrow."""
+
+MAX_DIGITS = 38
+"""Of a decimal128."""
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """A type of objects.
+
+    :param encode: takes the objects, and how many containers they lie in; returns an Arrow array with nulls
+        for those that are of another type, the missing ones, and what decoding needs beside it; raises
+        NotExactError where that would change an object
+    :param decode: inverse of ``encode``: an array of objects, None where there is a null
+    """
+
+    name: str
+    type: type
+    encode: Callable[[list, int], tuple[pa.Array, Spec]]
+    decode: Callable[[pa.ChunkedArray, Spec], np.ndarray]
+
+
+def objects(items: list) -> np.ndarray:
+    """A list as an array of objects, whatever it holds."""
+    values = np.empty(len(items), dtype=object)
+    values[:] = items
+    return values
+
+
+def _as(kind: pa.DataType) -> Callable[[list, int], tuple[pa.Array, Spec]]:
+    return lambda items, depth: (pa.array(items, kind, from_pandas=True), {})
+
+
+def _from_pandas(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    values = array.to_pandas(date_as_object=True, integer_object_nulls=True).to_numpy()
+    # Where there is no null, numbers and booleans come as numpy's.
+    return values.astype(object) if values.dtype != object else values
+
+
+def _decode_null(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    return np.full(len(array), None, dtype=object)
+
+
+def _encode_float(items: list, depth: int) -> tuple[pa.Array, Spec]:
+    return pa.array(items, pa.float64(), from_pandas=False), {}  # NaN is a number here
+
+
+def _decode_text(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    return array.to_numpy()
+
+
+def _encode_time(items: list, depth: int) -> tuple[pa.Array, Spec]:
+    if any(time.tzinfo is not None or time.fold for time in items if type(time) is datetime.time):
+        raise NotExactError
+    return pa.array(items, pa.time64("us"), from_pandas=True), {}
+
+
+def _encode_decimal(items: list, depth: int) -> tuple[pa.Array, Spec]:
+    """As decimal128, whose numbers all have one exponent; with their own beside them where they differ."""
+    numbers = [item.as_tuple() for item in items if type(item) is decimal.Decimal]
+    exponents = [number.exponent for number in numbers]
+    if any(number.sign and number.digits == (0,) for number in numbers):
+        raise NotExactError  # -0
+    if not all(type(exponent) is int and -MAX_DIGITS <= exponent <= 0 for exponent in set(exponents)):
+        raise NotExactError
+    scale = -min(exponents)
+    digits = max(len(number.digits) + number.exponent for number in numbers)
+    precision = max(digits + scale, scale, 1)
+    if precision > MAX_DIGITS:
+        raise NotExactError
+    array = pa.array(items, pa.decimal128(precision, scale), from_pandas=True)
+    if min(exponents) == max(exponents):
+        return array, {}
+    places = np.zeros(len(items), "i1")
+    places[array.is_valid().to_numpy(zero_copy_only=False)] = np.negative(exponents)
+    return nested_columns.struct({"value": array, "places": pa.array(places)}), {}
+
+
+def _decode_decimal(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    if not pa.types.is_struct(array.type):
+        return array.to_pandas().to_numpy()
+    numbers, places = nested_columns.fields(array)
+    values = np.empty(len(array), dtype=object)
+    places = places.to_numpy()
+    for count in np.unique(places).tolist():
+        chosen = places == count
+        exact = numbers.filter(pa.array(chosen)).cast(pa.decimal128(MAX_DIGITS, count))
+        values[chosen] = exact.to_pandas().to_numpy()
+    return values
+
+
+def _encode_uuid(items: list, depth: int) -> tuple[pa.Array, Spec]:
+    numbers = [None if type(item) is not uuid.UUID else item.bytes for item in items]
+    return pa.array(numbers, pa.binary(16)), {}
+
+
+def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    if pa.types.is_string(array.type):  # as it was written before November 2026
+        return objects([None if text is None else uuid.UUID(text) for text in array.to_pylist()])
+    numbers = array.to_pandas().tolist()
+    return objects([None if number is None else uuid.UUID(bytes=number) for number in numbers])
+
+
+def _encode_memoryview(items: list, depth: int) -> tuple[pa.Array, Spec]:
+    views = [item for item in items if type(item) is memoryview]
+    if {(view.format, view.readonly) for view in views} != {(DRIVERS_FORMAT, True)}:
+        raise NotExactError
+    data = [stdlib.memoryview_bytes(item) if type(item) is memoryview else None for item in items]
+    return pa.array(data, pa.binary()), {}
+
+
+def _decode_memoryview(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    data = array.to_numpy().tolist()
+    return objects([None if item is None else stdlib.make_memoryview(item, DRIVERS_FORMAT) for item in data])
+
+
+TYPES = [
+    ColumnType("NoneType", type(None), _as(pa.null()), _decode_null),
+    ColumnType("bool", bool, _as(pa.bool_()), _from_pandas),
+    ColumnType("int", int, _as(pa.int64()), _from_pandas),
+    ColumnType("float", float, _encode_float, _from_pandas),
+    ColumnType("str", str, _as(pa.string()), _decode_text),
+    ColumnType("bytes", bytes, _as(pa.binary()), _decode_text),
+    ColumnType("memoryview", memoryview, _encode_memoryview, _decode_memoryview),
+    ColumnType("date", datetime.date, _as(pa.date32()), _from_pandas),
+    ColumnType("time", datetime.time, _encode_time, _from_pandas),
+    ColumnType("datetime", datetime.datetime, moments.encode, moments.decode),
+    ColumnType("Decimal", decimal.Decimal, _encode_decimal, _decode_decimal),
+    ColumnType("UUID", uuid.UUID, _encode_uuid, _decode_uuid),
+    ColumnType("dict", dict, nested_columns.encode_dicts, nested_columns.decode_dicts),
+    ColumnType("list", list, nested_columns.encode_lists, nested_columns.decode_lists),
+    ColumnType("tuple", tuple, nested_columns.encode_lists, nested_columns.decode_tuples),
+]
+BY_TYPE = {column_type.type: column_type for column_type in TYPES}
+BY_NAME = {column_type.name: column_type for column_type in TYPES}
+NUMBERS = ("float",)
+"""Types whose arrays have NaN, not None, where there is a null."""
