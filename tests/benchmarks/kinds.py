@@ -112,9 +112,15 @@ def floor(value: Any) -> tuple[Callable[[], bytes], Callable[[bytes], Any]]:
             return table.to_pandas()["value"].map(uuid.UUID, na_action="ignore").to_frame()
         if kind is list:
             return table.to_pandas()["value"].map(np.ndarray.tolist, na_action="ignore").to_frame()
+        if kind is dict:
+            return table.to_pandas()["value"].map(_with_lists, na_action="ignore").to_frame()
         return table.to_pandas(timestamp_as_object=kind is datetime.datetime, integer_object_nulls=True)
 
     return encode, decode
+
+
+def _with_lists(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: item.tolist() if type(item) is np.ndarray else item for key, item in document.items()}
 
 
 def _is_mixed(value: pd.DataFrame) -> bool:

@@ -9,6 +9,7 @@ those of all lists are one long column::
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ def encode_dicts(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
     nothing = dict.fromkeys(names)
     filled = [item if type(item) is dict else nothing for item in items] if has_nulls else items
     arrays, specs = {}, []
-    for name, column in zip(names, zip(*map(dict.values, filled))):
-        array, spec = object_columns.encode_list(list(column), depth + 1)
+    for name in names:
+        array, spec = object_columns.encode_list(list(map(operator.itemgetter(name), filled)), depth + 1)
         arrays[name] = _typed(array)
         specs.append(spec)
     return struct(arrays, _validity(items, dict) if has_nulls else None), {"fields": specs}

@@ -7,16 +7,14 @@ from include.s3_xcom.codecs.tagged_json.engine import (
     NO_FILE,
     Parts,
     dumps,
-    dumps_lines,
-    dumps_many,
     dumps_plain,
     is_scalar,
     loads,
-    loads_many,
     to_json,
     to_text,
     unwrap,
 )
+from include.s3_xcom.codecs.tagged_json.lines import dumps_lines, dumps_many, loads_many
 from include.s3_xcom.reference import RESERVED
 
 __all__ = [

@@ -14,13 +14,13 @@ import importlib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import Attachment, Pulling
-from include.s3_xcom.codecs.tagged_json import classes, stdlib, zones
+from include.s3_xcom.codecs.tagged_json import classes, runs, stdlib, zones
 from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_str, from_base64, tag, to_base64
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
 from include.s3_xcom.reference import RESERVED
@@ -36,9 +36,6 @@ NO_FILE = (
     "return a plain list of them, which moves none"
 )
 
-_SCALARS = {type(None), bool, int, float, str}
-
-
 _STDLIB = {kind: tagged for tagged in stdlib.TYPES for kind in tagged.types}
 _STDLIB_BY_NAME = {tagged.name: tagged for tagged in stdlib.TYPES}
 
@@ -48,7 +45,7 @@ _LIBRARIES = {"numpy": "numpy_", "pandas": "pandas_", "pendulum": "pendulum_", "
 _OUT: dict[type, Callable[[Encoder, Any], Any]] = {
     type(None): lambda encoder, value: value,
     bool: lambda encoder, value: value,
-    list: lambda encoder, value: encoder.items(value, value),
+    list: lambda encoder, value: encoder.sequence(value),
     **{kind: tagged.out for kind, tagged in _STDLIB.items()},
 }
 
@@ -81,6 +78,9 @@ def _packages(value: Any) -> set[str]:
 
 def dumps_plain(value: dict | list) -> bytes | None:
     """A container as plain JSON text in UTF-8, or None where that would change the value."""
+    # Looked at first, since to write a long one in vain takes long.
+    if not set(map(type, value)) <= ({str} if type(value) is dict else runs.SCALARS | {dict, list}):
+        return None
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         # It is free of cycles now; what remains to check is what the json module converts silently.
@@ -101,9 +101,9 @@ def _is_plain(value: dict | list, may_hold_reserved: bool) -> bool:
         if may_hold_reserved and any(RESERVED in item for item in dicts):
             return False
         types = set(map(type, _items(dicts, lists)))
-        if types <= _SCALARS:
+        if types <= runs.SCALARS:
             return True
-        if not types <= _SCALARS | {dict, list}:
+        if not types <= runs.SCALARS | {dict, list}:
             return False
         # Most often a list of dicts only, which needs no sorting out.
         inner = list(_items(dicts, lists))
@@ -128,47 +128,21 @@ def dumps(value: Any, parts: Parts | None = None) -> bytes:
     return to_text(to_json(value, parts))
 
 
-def dumps_lines(values: list) -> list[bytes]:
-    """Values as JSON text in UTF-8, a line each.
-
-    :raises UnsupportedValueError: as :func:`dumps`; the path starts with the position of the value
-    """
-    if _is_plain(values, may_hold_reserved=True):
-        try:
-            return [
-                b"%b\n"
-                % json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-                for value in values
-            ]
-        except ValueError:  # what only a tag can say, such as NaN
-            pass
-    lines = []
-    for position, value in enumerate(values):
-        try:
-            lines.append(dumps(value) + b"\n")
-        except UnsupportedValueError as error:
-            raise error.inside(position) from None
-    return lines
-
-
-def dumps_many(values: list) -> list[str]:
-    """Values as JSON texts. Errors as of :func:`dumps_lines`."""
-    if values and set(map(type, values)) <= _SCALARS:
-        try:
+def dumps_each_plain(values: list) -> list[str] | None:
+    """Values as plain JSON texts, or None where that would change one of them."""
+    if not values or not _is_plain(values, may_hold_reserved=True):
+        return None
+    try:
+        if set(map(type, values)) <= runs.SCALARS:
             # No string has a line break in JSON.
             text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
-            return text[1:-1].encode().decode().split(",\n")
-        except ValueError:  # what only a tag can say, such as NaN
-            pass
-    return [line[:-1].decode() for line in dumps_lines(values)]
-
-
-def loads_many(texts: list[str]) -> list[Any]:
-    """Inverse of :func:`dumps_many`. Errors as of :func:`loads`."""
-    joined = loads(f"[{','.join(texts)}]")
-    if len(joined) != len(texts):
-        raise FormatError("The stored JSON holds more than one value in a text.")
-    return joined
+            texts = text[1:-1].split(",\n")
+        else:
+            encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            texts = list(map(encoder.encode, values))
+        return texts if stdlib.is_unicode("".join(texts)) else None
+    except ValueError:  # what only a tag can say, such as NaN
+        return None
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
@@ -281,27 +255,57 @@ class Encoder:
 
         :param container: the container itself, whose presence within itself is an error
         """
-        if id(container) in self._open:
-            raise UnsupportedValueError("it holds itself. Break the cycle before you return it")
-        if len(self._open) >= MAX_DEPTH:
-            raise UnsupportedValueError(f"it nests more than {MAX_DEPTH} levels deep")
-        self._open.add(id(container))
+        self._enter(container)
+        encoded = self._each(items)
+        self._open.discard(id(container))
+        return encoded
+
+    def sequence(self, container: Collection[Any]) -> Any:
+        """The content of a list or the like, in bulk where it is long and of one type."""
+        if len(container) < runs.MIN_ITEMS:
+            return self.items(container, container)
+        self._enter(container)
+        values = list(container)
+        encoded = runs.encode(self, values)
+        encoded = self._each(values) if encoded is None else encoded
+        self._open.discard(id(container))
+        return encoded
+
+    def _each(self, items: Iterable[Any]) -> list[Any]:
         encoded = []
         for position, item in enumerate(items):
             try:
                 encoded.append(self.encode(item))
             except UnsupportedValueError as error:
                 raise error.inside(position) from None
-        self._open.discard(id(container))
         return encoded
+
+    def _enter(self, container: Any) -> None:
+        if id(container) in self._open:
+            raise UnsupportedValueError("it holds itself. Break the cycle before you return it")
+        if len(self._open) >= MAX_DEPTH:
+            raise UnsupportedValueError(f"it nests more than {MAX_DEPTH} levels deep")
+        self._open.add(id(container))
 
     def mapping(self, value: dict) -> Any:
         """A dict, as a JSON object if it is one."""
         keys = list(value)
         is_object = set(map(type, keys)) <= {str} and RESERVED not in value
         if not is_object or not all(map(stdlib.is_unicode, keys)):
-            return tag("dict", self.pairs(value))
+            return self._dict_of_any_keys(value, keys)
         return dict(zip(keys, self.fields(value, value)))
+
+    def _dict_of_any_keys(self, value: dict, keys: list[Any]) -> Any:
+        if len(keys) < runs.MIN_ITEMS:
+            return tag("dict", self.pairs(value))
+        self._enter(value)
+        encoded_keys = self.sequence(keys)
+        try:
+            encoded_values = self.sequence(list(value.values()))
+        except UnsupportedValueError as error:
+            raise error.renamed(keys) from None
+        self._open.discard(id(value))
+        return tag("dict", None, keys=encoded_keys, values=encoded_values)
 
     def fields(self, container: Any, fields: Mapping[str, Any]) -> list[Any]:
         """Named values, encoded."""
@@ -341,6 +345,8 @@ class Decoder:
             "blob": lambda value, codec: _decode_blob(codec, from_base64(value)),
             "part": lambda value, codec: _decode_blob(codec, parts[as_str(value)]),
             "file": lambda value: find_file(value),
+            "run": runs.run_back,
+            "table": runs.table_back,
         }
 
     def decode(self, fields: dict[str, Any]) -> Any:

@@ -152,6 +152,15 @@ def make_memoryview(data: bytes | bytearray, format: str = "B") -> memoryview:  
 _FACTORIES = {kind.__name__: kind for kind in (bool, dict, float, int, list, set, str, tuple)}
 
 
+def _dict_back(value: list | None, keys: list | None = None, values: list | None = None) -> dict:
+    """From pairs, or, of a long one, from its keys and its values."""
+    if value is not None:
+        return dict(as_list(value))
+    if len(as_list(keys)) != len(as_list(values)):
+        raise ValueError("there is not one value for each key")
+    return dict(zip(keys, values))
+
+
 def _default_dict_out(encoder: Encoder, value: collections.defaultdict) -> Any:
     factory = value.default_factory
     name = getattr(factory, "__name__", None)
@@ -167,7 +176,7 @@ def _default_dict_back(value: list, factory: str | None) -> collections.defaultd
 
 
 def _deque_out(encoder: Encoder, value: collections.deque) -> Any:
-    return tag("deque", encoder.items(value, value), maxlen=value.maxlen)
+    return tag("deque", encoder.sequence(value), maxlen=value.maxlen)
 
 
 def _deque_back(value: list, maxlen: int | None) -> collections.deque:
@@ -208,7 +217,7 @@ def _sequence(kind: type) -> TaggedType:
     return TaggedType(
         name,
         (kind,),
-        lambda encoder, value: tag(name, encoder.items(value, value)),
+        lambda encoder, value: tag(name, encoder.sequence(value)),
         lambda value: kind(as_list(value)),
         scalar=False,
     )
@@ -253,7 +262,7 @@ TYPES = [
         "dict",
         (dict,),
         lambda encoder, value: encoder.mapping(value),
-        lambda value: dict(as_list(value)),
+        _dict_back,
         scalar=False,
     ),
     _mapping(collections.OrderedDict),

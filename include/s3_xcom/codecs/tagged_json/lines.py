@@ -1,0 +1,135 @@
+"""Values as JSON texts, one apart from the other: the elements of mapped sequences, the cells of columns.
+
+The texts are those that :func:`.engine.dumps` writes. Dicts of the same keys, such as rows, are written
+column by column. Two rows with the keys ``id`` and ``price``::
+
+    id: 1, 2    price: {"__s3_xcom__":"Decimal","value":"1.50"}, null
+
+    {"id":1,"price":{"__s3_xcom__":"Decimal","value":"1.50"}}
+    {"id":2,"price":null}
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import operator
+import uuid
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Any
+
+from include.s3_xcom.codecs.tagged_json import engine, runs, stdlib, zones
+from include.s3_xcom.codecs.tagged_json.tags import tag
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.reference import RESERVED
+
+
+def dumps_lines(values: list) -> list[bytes]:
+    """Values as JSON text in UTF-8, a line each.
+
+    :raises UnsupportedValueError: as :func:`.engine.dumps`; the path starts with the position of the value
+    """
+    return [f"{text}\n".encode() for text in dumps_many(values)]
+
+
+def dumps_many(values: list) -> list[str]:
+    """Values as JSON texts. Errors as of :func:`dumps_lines`."""
+    types = set(map(type, values))
+    if types == {dict} and (texts := _dumps_rows(values)) is not None:
+        return texts
+    return _dumps_column(values, types)
+
+
+def loads_many(texts: list[str]) -> list[Any]:
+    """Inverse of :func:`dumps_many`. Errors as of :func:`.engine.loads`."""
+    values = engine.loads(f"[{','.join(texts)}]")
+    if len(values) != len(texts):
+        raise FormatError("The stored JSON holds more than one value in a text.")
+    return values
+
+
+def _dumps_rows(rows: list[dict]) -> list[str] | None:
+    """Dicts of the same keys; None if they are not."""
+    keys = set(map(tuple, rows))
+    names = keys.pop()
+    if keys or not names or set(map(type, names)) != {str} or RESERVED in names:
+        return None
+    if not all(map(stdlib.is_unicode, names)):
+        return None
+    columns = []
+    for name in names:
+        column = list(map(operator.itemgetter(name), rows))
+        try:
+            columns.append(_dumps_column(column, set(map(type, column))))
+        except UnsupportedValueError as error:
+            raise UnsupportedValueError(error.why, (error.path[0], name, *error.path[1:])) from None
+    fields = [encode_basestring(name).replace("%", "%%") + ":%s" for name in names]
+    return list(map(f"{{{','.join(fields)}}}".__mod__, zip(*columns)))
+
+
+def _dumps_column(values: Any, types: set[type]) -> list[str]:
+    contents = types - {type(None)}
+    kind = next(iter(contents), type(None))
+    out = _OUT.get(kind) if len(contents) <= 1 else None
+    texts = None if out is None else out([item for item in values if item is not None])
+    if texts is None:
+        return _dumps_each(values)
+    if type(None) not in types:
+        return texts
+    texts = iter(texts)
+    return ["null" if item is None else next(texts) for item in values]
+
+
+def _dumps_each(values: Any) -> list[str]:
+    plain = engine.dumps_each_plain(list(values))
+    if plain is not None:
+        return plain
+    texts = []
+    for position, value in enumerate(values):
+        try:
+            texts.append(engine.dumps(value).decode())
+        except UnsupportedValueError as error:
+            raise error.inside(position) from None
+    return texts
+
+
+# Columns of one type, in bulk; None where a value needs more than the type's usual text.
+
+
+def _scalars(out: Callable[[Any], str]) -> Callable[[list], list[str] | None]:
+    return lambda values: list(map(out, values)) if runs.are_plain(values) else None
+
+
+def _text(name: str, out: Callable[[Any], str]) -> Callable[[list], list[str]]:
+    """A type that a string tells all of, which needs no escapes."""
+    before, after = f'{{"{RESERVED}":"{name}","value":"', '"}'
+    return lambda values: [f"{before}{out(value)}{after}" for value in values]
+
+
+def _datetimes(values: list[datetime.datetime]) -> list[str] | None:
+    found = {id(value.tzinfo): value.tzinfo for value in values}
+    zone = next(iter(found.values()))
+    if len(found) > 1 or not (zone is None or type(zone) is datetime.timezone):
+        return None
+    if any(value.fold for value in values):
+        return None
+    fields = {} if zone is None else {"tz": zones.describe(zone, None)}
+    before, _, after = engine.to_text(tag("datetime", "?", **fields)).decode().partition("?")
+    if zone is not None:
+        length = len(values[0].isoformat()) - len(values[0].replace(tzinfo=None).isoformat())
+        return [f"{before}{value.isoformat()[:-length]}{after}" for value in values]
+    return [f"{before}{value.isoformat()}{after}" for value in values]
+
+
+_OUT: dict[type, Callable[[list], list[str] | None]] = {
+    type(None): lambda values: [],
+    bool: lambda values: ["true" if value else "false" for value in values],
+    int: _scalars(str),
+    float: _scalars(repr),
+    str: _scalars(encode_basestring),
+    datetime.date: _text("date", datetime.date.isoformat),
+    datetime.datetime: _datetimes,
+    decimal.Decimal: _text("Decimal", str),
+    uuid.UUID: _text("UUID", lambda value: value.hex),
+}
