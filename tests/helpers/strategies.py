@@ -32,6 +32,18 @@ DECIMALS = st.decimals(allow_nan=False) | st.sampled_from([decimal.Decimal("NaN"
 TIMES = st.times(timezones=st.none() | st.sampled_from(OFFSETS))
 MOMENTS = st.datetimes(timezones=st.none() | st.sampled_from(ZONES), allow_imaginary=True)
 
+CONTENTS = (st.integers(-9, 9), st.floats(), TEXT, DECIMALS, st.dates(), MOMENTS, st.times(), st.uuids())
+DOCUMENTS = tuple(
+    document
+    for content in CONTENTS
+    for document in (
+        st.lists(content | st.none(), max_size=2),
+        st.tuples(content, st.lists(content, max_size=1) | st.none()),
+        st.fixed_dictionaries({"a": content | st.none(), "b": st.fixed_dictionaries({"c": content})}),
+    )
+)
+"""Such as arrays and JSON of a database: of one form, one content, and any nesting."""
+
 scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -128,7 +140,7 @@ def _column(size: int) -> st.SearchStrategy:
         ),
         *(
             of(kind | st.none())
-            for kind in (st.dates(), MOMENTS, st.uuids(), st.binary(max_size=4), st.times())
+            for kind in (st.dates(), MOMENTS, st.uuids(), st.binary(max_size=4), st.times(), *DOCUMENTS)
         ),
         of(st.lists(integers, max_size=2) | st.dictionaries(TEXT, integers, max_size=2)),
         of(scalars),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import compression, tagged_json
+from include.s3_xcom.codecs.tagged_json import runs
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests.helpers import strategies
 from tests.helpers.same import assert_same
@@ -52,6 +53,39 @@ def check(value) -> None:
 @given(strategies.values)
 def test_any_value(value):
     check(value)
+
+
+@thorough
+@given(strategies.values)
+def test_any_value_in_bulk(value):
+    """As if any list were long enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "MIN_ITEMS", 1)
+        check(value)
+
+
+@slower
+@given(st.sampled_from(strategies.DOCUMENTS).flatmap(lambda kind: st.lists(kind | st.none(), max_size=4)))
+def test_any_list_of_documents_in_bulk(values):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "MIN_ITEMS", 1)
+        check(values)
+
+
+@thorough
+@given(
+    st.lists(strategies.values, max_size=4)
+    | st.lists(st.sampled_from(strategies.CONTENTS).flatmap(lambda x: x))
+)
+def test_texts_of_many_values_are_those_of_each(values):
+    try:
+        texts = [tagged_json.dumps(value).decode() for value in values]
+    except UnsupportedValueError:
+        with pytest.raises(UnsupportedValueError):
+            tagged_json.dumps_many(values)
+    else:
+        assert tagged_json.dumps_many(values) == texts
+        assert_same(tagged_json.loads_many(texts), [tagged_json.loads(text) for text in texts])
 
 
 @slowest

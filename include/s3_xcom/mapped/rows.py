@@ -117,12 +117,22 @@ def _listed(labels: list[Any]) -> str:
     return ", ".join(f"{label!r:.60}" for label in labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
+def _moments(column: pd.Series) -> list[Any] | None:
+    """The cells of a column of times at once, if none of them has nanoseconds; None otherwise."""
+    import pandas as pd
+
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return None
+    index = pd.DatetimeIndex(column)
+    return None if (index.nanosecond > 0).any() else index.to_pydatetime().tolist()
+
+
 def _python_values(column: pd.Series) -> list[Any]:
     """The cells of a column, with Python's own types; objects stay what they are, if they are not missing."""
     import numpy as np
     import pandas as pd
 
-    values = column.tolist()
+    values = _moments(column) or column.tolist()
     if column.dtype != object and any(isinstance(value, np.generic) for value in values):
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     special: dict[type, Callable[[Any], Any]] = {

@@ -36,7 +36,8 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     """Inverse of :func:`encode`."""
     content = spec["content"]
     if content == "json":
-        return object_types.objects(tagged_json.loads_many(array.to_numpy().tolist()))
+        texts = array.fill_null("null").to_numpy().tolist()  # there are nulls where a dict around it is one
+        return object_types.objects(tagged_json.loads_many(texts))
     values = object_types.BY_NAME[content].decode(array, spec)
     missing = spec.get("missing", "None")
     if array.null_count and (missing != "None" or content in object_types.NUMBERS):

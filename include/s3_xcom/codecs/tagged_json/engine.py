@@ -136,10 +136,9 @@ def dumps_each_plain(values: list) -> list[str] | None:
         if set(map(type, values)) <= runs.SCALARS:
             # No string has a line break in JSON.
             text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
-            texts = text[1:-1].split(",\n")
-        else:
-            encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-            texts = list(map(encoder.encode, values))
+            return text[1:-1].split(",\n") if stdlib.is_unicode(text) else None
+        encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        texts = list(map(encoder.encode, values))
         return texts if stdlib.is_unicode("".join(texts)) else None
     except ValueError:  # what only a tag can say, such as NaN
         return None

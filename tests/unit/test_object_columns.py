@@ -1,0 +1,169 @@
+"""Columns of Python objects: which go Arrow's own way, and that each comes back as it was."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pandas as pd
+import pytest
+
+from include.s3_xcom import codecs
+from include.s3_xcom.codecs.parquet import object_columns
+from include.s3_xcom.errors import UnsupportedValueError
+from tests.helpers.same import assert_same
+
+UTC = datetime.timezone.utc
+WINTER, SUMMER = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (1, 2))
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def moment(*fields: int, zone: datetime.tzinfo | None = UTC, fold: int = 0) -> datetime.datetime:
+    return datetime.datetime(*fields, tzinfo=zone, fold=fold)
+
+
+EXACT = {
+    "bool": [True, None, False],
+    "int": [1, None, -(2**63), 2**63 - 1],
+    "float": [1.5, float("nan"), None, -0.0],
+    "str": ["", "ü", None],
+    "bytes": [b"", None, b"\0"],
+    "date": [datetime.date(1, 1, 1), None, datetime.date(9999, 12, 31)],
+    "time": [datetime.time(0), None, datetime.time(23, 59, 59, 999_999)],
+    "datetime: naive": [
+        moment(1, 1, 1, zone=None),
+        None,
+        moment(9999, 12, 31, 23, 59, 59, 999_999, zone=None),
+    ],
+    "datetime: UTC": [moment(1, 1, 1), None, moment(9999, 12, 31)],
+    "datetime: two offsets": [
+        moment(2024, 1, 1, zone=WINTER),
+        None,
+        moment(2024, 7, 1, 0, 0, 0, 1, zone=SUMMER),
+    ],
+    "datetime: an offset alone": [moment(2024, 1, 1, zone=WINTER)] * 3,
+    "datetime: an offset and UTC": [moment(2024, 1, 1, zone=WINTER), moment(2024, 1, 1)],
+    "datetime: zone with summer time": [
+        moment(2024, 1, 1, zone=BERLIN),
+        moment(2024, 10, 27, 2, 30, zone=BERLIN),
+        moment(2024, 10, 27, 2, 30, zone=BERLIN, fold=1),
+        None,
+    ],
+    "datetime: a zone and an offset": [moment(2024, 1, 1, zone=BERLIN), moment(2024, 1, 1, zone=WINTER)],
+    "Decimal: one exponent": [Decimal("1.50"), None, Decimal("-0.01"), Decimal("0.00")],
+    "Decimal: several exponents": [
+        Decimal("1.5"),
+        None,
+        Decimal("1.50"),
+        Decimal("2"),
+        Decimal("-0.001"),
+        Decimal(0),
+    ],
+    "Decimal: 38 digits": [Decimal("1" * 38), Decimal("-" + "9" * 38)],
+    "Decimal: 38 places": [Decimal("0." + "0" * 37 + "1")],
+    "UUID": [uuid.UUID(int=0), None, uuid.UUID(int=2**128 - 1)],
+    "dict": [{"a": 1, "b": None}, None, {"a": 2, "b": "text"}],
+    "dict: nothing but None": [{"a": None}] * 2,
+    "dict: of anything": [{"a": {"b": [Decimal("1.5"), None]}, "c": (moment(2024, 1, 1), 1)}] * 2,
+    "dict: fields of several types": [{"a": 1}, {"a": "1"}, {"a": None}],
+    "dict: missing, with fields of several types": [{"a": 1}, {"a": "1"}, None, {"a": {"b": [1, "1"]}}],
+    "dict: odd names": [{"a.b": 1, "list": 2, "ü": 3, " ": 4}],
+    "list": [[1, 2], None, [], [3, None]],
+    "list: of nothing": [[], []],
+    "list: of None": [[None], [None, None]],
+    "list: one length": [[1, 2], [3, 4], [5, 6]],
+    "list: of lists": [[[1], []], [], [[2, 3]]],
+    "list: of dicts": [[{"a": 1}], [{"a": 2}, {"a": 3}]],
+    "tuple": [(1, "a"), None, (2, "b")],
+    "tuple: empty": [(), ()],
+}
+"""By the name of their type, with Arrow's own types."""
+
+AS_JSON = {
+    "two types": [1, "1", None],
+    "two kinds of missing values": [1, None, pd.NaT],
+    "an integer beyond 64 bits": [2**63],
+    "a second of two equal times": [moment(2024, 1, 1, zone=None, fold=1)],
+    "a time that the zone does not have": [moment(2024, 3, 31, 2, 30, zone=BERLIN)],
+    "a time with a zone": [datetime.time(1, tzinfo=UTC)],
+    "a Decimal that is negative and zero": [Decimal("-0.00")],
+    "a Decimal that is no number": [Decimal("NaN"), Decimal("1")],
+    "a Decimal with a positive exponent": [Decimal("1E+5")],
+    "a Decimal of 39 digits": [Decimal("1" * 39)],
+    "a Decimal whose exponents span too many digits": [Decimal("1" * 30), Decimal("0." + "0" * 20 + "1")],
+    "dicts with other keys": [{"a": 1}, {"b": 1}],
+    "dicts in another order": [{"a": 1, "b": 2}, {"b": 2, "a": 1}],
+    "dicts without keys": [{}, {}],
+    "dicts with keys that are no strings": [{1: 2}],
+    "dicts with a key without a name": [{"": 1}],
+    "dicts with a lone surrogate": [{"\ud800": 1}],
+    "lists and tuples": [[1], (1,)],
+}
+"""No type of Arrow tells all of them."""
+
+
+def column(items: list) -> pd.DataFrame:
+    series = pd.Series([None] * len(items), dtype=object)
+    for position, item in enumerate(items):
+        series.iat[position] = item
+    return pd.DataFrame({"value": series})
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_column_of_one_type_has_arrows_own_type_and_comes_back(name):
+    items = EXACT[name]
+    _, spec = object_columns.encode_list(items)
+    assert spec["content"] == name.partition(":")[0]
+    check(items)
+
+
+@pytest.mark.parametrize("name", AS_JSON)
+def test_what_arrow_would_change_is_json_and_comes_back(name):
+    items = AS_JSON[name]
+    _, spec = object_columns.encode_list(items)
+    assert spec["content"] == "json"
+    check(items)
+
+
+def check(items: list) -> None:
+    for frame in (column(items), column(items * 3), column([*items, *items]).iloc[1:-1]):
+        encoded = codecs.encode(frame)
+        again = codecs.decode(encoded.codec, bytes(encoded.body))
+        assert_same(again, frame)
+        zones = [getattr(item, "tzinfo", None) for item in frame["value"]]
+        assert [type(getattr(item, "tzinfo", None)) for item in again["value"]] == list(map(type, zones))
+
+
+def test_containers_deeper_than_arrow_is_used_for_come_back():
+    value: object = 1
+    for _ in range(30):
+        value = [value]
+    check([value, value])
+
+
+def test_what_cannot_be_pushed_is_found_in_its_place():
+    with pytest.raises(UnsupportedValueError, match=r"at value\['value'\]\[1\]\['a'\]\[1\], a object"):
+        codecs.encode(column([{"a": [1, 2]}, {"a": [1, object()]}]))
+
+
+def test_standard_tools_read_documents_and_times(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "document": column([{"id": 1, "tags": ["a", "b"]}, {"id": 2, "tags": []}])["value"],
+            "moment": column(EXACT["datetime: two offsets"][::2])["value"],
+            "price": column([Decimal("1.5"), Decimal("1.25")])["value"],
+            "uuid": column([uuid.UUID(int=1), uuid.UUID(int=2)])["value"],
+        }
+    )
+    path = tmp_path / "frame.parquet"
+    path.write_bytes(codecs.encode(frame).body)
+    found = duckdb.sql(
+        f"SELECT document.id, document.tags[2], epoch(moment.utc), price.value FROM '{path}' ORDER BY document.id"
+    ).fetchall()
+    assert found == [
+        (1, "b", 1704063600.0, Decimal("1.50")),
+        (2, None, pytest.approx(1719784800.000001), Decimal("1.25")),
+    ]
