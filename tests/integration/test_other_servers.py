@@ -36,11 +36,14 @@ def server(stack, monkeypatch) -> Iterator[Callable]:
         answer: Callable = lambda head, body: (head, body),
         refuses: bytes | None = None,
         error: tuple[int, str] = (501, "NotImplemented"),
+        instead: Callable[[bytes], tuple[bytes, bytes] | None] = lambda data: None,
     ) -> None:
         def exchange(data: bytes) -> tuple[bytes, bytes]:
             asked.append(data.partition(b"\r\n\r\n")[0])
             if refuses is not None and re.search(refuses, asked[-1]):
                 return refusal(*error)
+            if (other := instead(data)) is not None:
+                return other
             return answer(*ask(request(data)))
 
         monkeypatch.setattr(proxy, "ask", exchange)
@@ -411,3 +414,148 @@ def test_names_of_metadata_may_have_capitals(task, server, capsys):
     task.set_row(b"null")
     assert main(["show", address]) == 0
     assert "DataFrame" in capsys.readouterr().out
+
+
+@pytest.fixture
+def fresh_knowledge(monkeypatch):
+    """What this process has found out about servers, for a test of its own."""
+    monkeypatch.setattr(uploads, "_refuse_sha256", set())
+
+
+@pytest.mark.parametrize("size", [2**40, 5 * 2**20], ids=["in one piece", "in parts"])
+@pytest.mark.parametrize("error", [(501, "NotImplemented"), (400, "InvalidArgument")])
+def test_a_server_that_refuses_sha256_gets_md5(
+    task, server, monkeypatch, tmp_path, size, error, fresh_knowledge
+):
+    """Cloudflare R2 refuses it for parts, Backblaze B2 did for all."""
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", size)
+    server(refuses=rb"(?i)\r\nx-amz-checksum-(?:sha256|algorithm): *", error=error)
+    (tmp_path / "data.csv").write_bytes(b"1,a\n" * 2_000_000)
+    for key in ("one", "two"):
+        task.push(File(tmp_path / "data.csv"), key)
+        assert task.pull(key).path.read_bytes() == (tmp_path / "data.csv").read_bytes()
+    refused = [head for head in server.asked if re.search(rb"(?i)\r\nx-amz-checksum-sha256:", head)]
+    assert len(refused) == 1 if size > 2**30 else len(refused) <= 1
+
+
+def test_where_keys_are_deleted_one_by_one_one_that_is_gone_or_refused_stops_none(task, s3, server):
+    """Google Cloud Storage answers 404 for one that is gone."""
+    keys = [f"deleted-singly/{name}" for name in ("gone", "kept", "one", "two")]
+    for key in keys[1:]:
+        s3.put_object(Key=key, Body=b"")
+    server()
+    from include.s3_xcom.s3.store import Store
+
+    def instead(data: bytes) -> tuple[bytes, bytes] | None:
+        if re.search(BATCH_DELETES, data):
+            return refusal(501, "NotImplemented")
+        if data.startswith(b"DELETE ") and b"/gone " in data:
+            return refusal(404, "NoSuchKey")
+        return refusal(403, "AccessDenied") if data.startswith(b"DELETE ") and b"/kept " in data else None
+
+    server(instead=instead)
+    assert Store.configured().delete(keys) == [keys[1]]
+    assert [item.key for item in s3.objects.filter(Prefix="deleted-singly/")] == [keys[1]]
+    s3.Object(keys[1]).delete()
+
+
+@changes_requests
+def test_a_copy_in_parts_of_more_than_was_asked_for_is_made_otherwise(
+    new_task, s3, server, monkeypatch, tmp_path
+):
+    """As where the spans of parts are ignored."""
+    monkeypatch.setattr(copies, "SINGLE_COPY_BYTES", 5 * 2**20)
+    monkeypatch.setattr(copies, "COPY_PART_BYTES", 5 * 2**20)
+    content = os.urandom(12_000_000)
+    (tmp_path / "data.bin").write_bytes(content)
+    first, second = new_task(), new_task()
+    first.push(File(tmp_path / "data.bin"))
+    server(without(rb"x-amz-copy-source-range"))
+    second.push(first.pull())
+    assert second.pull().path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda body: re.sub(rb"<IsTruncated>false", b"<IsTruncated>true", body), "does not tell where"),
+        (
+            lambda body: re.sub(
+                rb"<IsTruncated>false",
+                b"<NextContinuationToken>a</NextContinuationToken><IsTruncated>true",
+                body,
+            ),
+            "does not tell where",
+        ),
+    ],
+    ids=["no token", "the same token for ever"],
+)
+def test_a_listing_that_does_not_go_on_is_an_error(task, server, prefix, change, says):
+    from include.s3_xcom.errors import StorageError
+    from include.s3_xcom.s3.store import Store
+
+    task.push([1])
+
+    def answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
+        body = change(body) if b"<ListBucketResult" in body else body
+        return re.sub(rb"(?i)(\r\ncontent-length: *)\d+", b"\\g<1>%d" % len(body), head), body
+
+    server(lambda request: re.sub(rb"continuation-token=[^& ]*&?", b"", request), answer)
+    with pytest.raises(StorageError, match=says):
+        list(Store.configured().list(f"{prefix}/"))
+
+
+@pytest.mark.parametrize("operation", ["push", "pull"])
+def test_answers_without_an_etag_are_an_error_that_says_so(task, s3, server, operation):
+    from include.s3_xcom.errors import StorageError
+
+    if operation == "pull":
+        task.push([1])
+    server(answer=lambda head, body: (without(rb"etag")(head), body))
+    with pytest.raises(StorageError, match="answers without an ETag") as raised:
+        task.push([1]) if operation == "push" else task.pull()
+    assert task.ids["run_id"] in str(raised.value)
+    assert operation == "pull" or stored_of(task, s3) == []
+
+
+@pytest.mark.servers("localstack", why="it has all settings, so that all gaps are of the test's making")
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ((501, "NotImplemented"), 3),
+        ((400, "MalformedXML"), 3),
+        ((409, "BucketAlreadyExists"), 3),
+        ((400, "ExpiredToken"), 1),
+        ((409, "OperationAborted"), 1),
+        ((400, "KMS.NotFoundException"), 1),
+        ((403, "AccessDenied"), 1),
+    ],
+)
+def test_init_tells_what_a_server_lacks_from_what_failed(server, capsys, error, code):
+    from include.s3_xcom.__main__ import main
+
+    server(refuses=rb"\APUT \S*\?encryption", error=error)
+    assert main(["init"]) == code
+    printed = capsys.readouterr()
+    if code == 3:
+        assert "default encryption is NOT on: objects" in printed.err
+        assert f"answered {error[1]}: No." in printed.err
+        assert "unfinished uploads removed" in printed.out
+    else:
+        assert "NOT" not in printed.err
+
+
+@pytest.mark.servers("localstack", why="it has all settings, so that all gaps are of the test's making")
+def test_init_believes_no_setting_that_is_not_there_afterwards(server, capsys, monkeypatch):
+    """As where PUT of a setting is taken for PUT of the bucket."""
+    from include.s3_xcom.__main__ import main
+    from include.s3_xcom.s3 import setup
+
+    assert main(["init"]) == 0
+    monkeypatch.setattr(setup, "READS", 1)
+    monkeypatch.setattr(setup, "READ_PAUSE_SECONDS", 0)
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "30")
+    taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b""
+    server(instead=lambda data: taken if re.match(rb"PUT \S*\?lifecycle", data) else None)
+    assert main(["init"]) == 3
+    assert "objects do not expire after 30 days" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_standard_tools_read_documents_and_times(tmp_path):
     path = tmp_path / "frame.parquet"
     path.write_bytes(codecs.encode(frame).body)
     found = duckdb.sql(
-        f"SELECT document.id, document.tags[2], epoch(moment.utc), price.value FROM '{path}' ORDER BY document.id"
+        f"SELECT document.id, document.tags[2], epoch(moment.utc), price.value FROM '{path}' ORDER BY 1"
     ).fetchall()
     assert found == [
         (1, "b", 1704063600.0, Decimal("1.50")),

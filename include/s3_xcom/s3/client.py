@@ -27,6 +27,13 @@ HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS = 1, 2
 _LOUD_LOGGERS = ("botocore.auth", "botocore.endpoint")
 """At the level DEBUG these show whole requests: session tokens, and content."""
 
+_WITH_MD5 = (
+    "DeleteObjects",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutPublicAccessBlock",
+)
+
 _clients: dict[tuple[Any, ...], BaseClient] = {}
 _lock = threading.Lock()
 
@@ -70,7 +77,8 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     events.register_first("before-call.s3", lambda **_: raise_remembered())
     events.register_first("needs-retry.s3", _raise_interruption)
     events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
-    events.register("before-call.s3.DeleteObjects", _add_md5)
+    for operation in _WITH_MD5:
+        events.register(f"before-call.s3.{operation}", _add_md5)
     # botocore asks for encoded keys in listings; see Store for why we do not.
     events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return client
@@ -87,7 +95,7 @@ def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> C
 
 
 def _add_md5(params: dict[str, Any], **_: Any) -> None:
-    """Without this header MinIO deletes nothing, and botocore does not send it since 1.36."""
+    """Some servers, MinIO among them, refuse these requests without it; botocore sends it until 1.35."""
     body = params["body"] if isinstance(params["body"], bytes) else params["body"].encode()
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     params["headers"].setdefault("Content-MD5", md5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, StorageError
@@ -12,6 +13,8 @@ from include.s3_xcom.s3.uploads import Target
 
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
+
+log = logging.getLogger(__name__)
 
 SINGLE_COPY_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 COPY_PART_BYTES = 1024**3
@@ -37,10 +40,13 @@ def copy(store: Store, source: Reference, target: Target) -> str:
         if not errors.is_servers_own(error):
             raise
         refusal = error
+    log.info("S3 does not copy %s: it is read and written. %s", source.address, refusal)
     try:
         return _copy_through_here(store, source, target)
     except (IntegrityError, ObjectMissingError) as error:
-        raise (refusal if type(refusal) is type(error) else error) from None
+        if type(error) is type(refusal):
+            raise refusal from None
+        raise type(error)(f"Cannot push {target.owner}, {target.address}: {error}") from None
 
 
 def _copy_within_s3(store: Store, source: Reference, target: Target) -> str:
@@ -52,11 +58,15 @@ def _copy_within_s3(store: Store, source: Reference, target: Target) -> str:
                 MetadataDirective="REPLACE", **origin, **target.where, **target.headers
             )
         target.require_encryption(answer)
-        copied = answer["CopyObjectResult"]["ETag"]
+        copied = answer.get("CopyObjectResult", {}).get("ETag", "")
     else:
         copied = _copy_in_parts(store, source, target, origin)
-    # Some servers ignore the condition.
-    if not same_etag(copied, etag) and not same_etag(_etag_now(store, source, target), etag):
+    try:
+        is_right = same_etag(copied, etag) or _is_of(store, source, target, etag)
+    except StorageError:
+        target.discard()
+        raise
+    if not copied or not is_right:
         target.discard()
         raise IntegrityError(f"Cannot push {target.owner}, {target.address}: {errors.OTHER_CONTENT}")
     return copied
@@ -80,6 +90,9 @@ def _copy_through_here(store: Store, source: Reference, target: Target) -> str:
         return target.put_parts(uploads.split(stream, source.size)).etag
 
 
-def _etag_now(store: Store, source: Reference, target: Target) -> str:
+def _is_of(store: Store, source: Reference, target: Target, etag: str) -> bool:
+    """Whether a copy with another ETag is of the source: some servers ignore the condition, or the spans."""
     with target.translated(source.pushed):
-        return store.client.head_object(Bucket=source.bucket, Key=source.key)["ETag"]
+        found = store.client.head_object(Bucket=source.bucket, Key=source.key)
+        copy = store.client.head_object(**target.where)
+    return same_etag(found.get("ETag", ""), etag) and copy.get("ContentLength") == source.size

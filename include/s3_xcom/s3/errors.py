@@ -72,6 +72,12 @@ def no_bucket(name: str) -> str:
     )
 
 
+def code_of(error: BaseException | None) -> str:
+    """The code of an error that S3 answered; nothing for other errors."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
 def is_servers_own(error: StorageError) -> bool:
     """Whether S3 refused the request itself, neither for want of a right nor for now.
 
@@ -79,7 +85,11 @@ def is_servers_own(error: StorageError) -> bool:
     """
     response = getattr(error.__cause__, "response", None) or {}
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status == 501 or (400 <= status < 500 and status not in (401, 403, 408, 429))
+    code = code_of(error.__cause__)
+    if code in _EXPIRED or status in (401, 403, 408, 429):
+        return False
+    # "500": what botocore makes of a success without the content that it should have.
+    return status == 501 or code == "500" or 400 <= status < 500
 
 
 @contextlib.contextmanager

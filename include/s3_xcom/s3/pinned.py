@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from include.s3_xcom.errors import StorageError
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import errors
 
@@ -44,6 +45,11 @@ def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, s
     found = _etag_by_content(client, reference)
     if found is None:
         raise errors.replaced(reference)
+    if not found:
+        raise StorageError(
+            f"Cannot pull {reference.owner}, {reference.address}: S3 answers without an ETag, by which one "
+            "object is told from another. Is there a proxy that removes it?"
+        )
     # The condition is left out where the server refused the very ETag that it gives.
     condition = {} if same_etag(found, etag) else {"IfMatch": found}
     response = client.get_object(**condition, **where, **byte_range)
@@ -72,11 +78,13 @@ def sha256_of(stream: BinaryIO) -> str:
 
 
 def _etag_by_content(client: BaseClient, reference: Reference) -> str | None:
-    """The ETag of the object, if its size and SHA-256 are those of the reference."""
+    """The ETag of the object, if its size and SHA-256 are those of the reference; empty if it has none."""
     response = client.get_object(Bucket=reference.bucket, Key=reference.key)
     with contextlib.closing(response["Body"]) as body:
         length = response.get("ContentLength", reference.size)
         if length != reference.size or sha256_of(body) != reference.sha256:
             return None
-    _restored[reference.address] = response["ETag"]
-    return response["ETag"]
+    etag = response.get("ETag", "")
+    if etag:
+        _restored[reference.address] = etag
+    return etag

@@ -27,7 +27,10 @@ RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
 ABORT_AFTER_DAYS = 1
 MAX_RULE_ID = 255
 
-READS, READ_PAUSE_SECONDS = 3, 0.5
+_FAILURES = {"ExpiredToken", "InvalidToken", "NoSuchBucket", "OperationAborted", "RequestTimeTooSkewed"}
+"""Codes of refusals that do not tell that the server lacks a setting."""
+
+READS, READ_PAUSE_SECONDS = 10, 1
 """How often a setting is read back: AWS may answer with the former one for a moment."""
 
 _seen: set[tuple[int, str, str]] = set()
@@ -60,7 +63,7 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         done.settings.append("bucket created")
 
     def attempt(set_it: Callable[[], None], is_set: Callable[[], bool], phrases: list[str], gap: str) -> None:
-        why = _refusal(set_it) or _doubt(is_set)
+        why = _refusal(set_it, _is_aws(s3)) or _doubt(is_set)
         if why:
             done.gaps.append(f"{gap} (the S3 server answered {why})")
         else:
@@ -75,14 +78,14 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
     encryption = _encryption(settings)
     attempt(
         lambda: s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=encryption),
-        lambda: _algorithm(s3.get_bucket_encryption(Bucket=bucket)) == (settings.sse or SSE_S3),
+        lambda: _is_default(s3.get_bucket_encryption(Bucket=bucket), encryption),
         [f"default encryption on ({settings.sse or SSE_S3})"],
         "default encryption is NOT on: objects lie in clear text unless the server encrypts its disks",
     )
     rules = _rules(settings)
     attempt(
         lambda: _put_rules(s3, settings),
-        lambda: {rule["ID"] for rule in rules} <= {rule.get("ID") for rule in _lifecycle_rules(s3, bucket)},
+        lambda: _are_in_force(rules, _lifecycle_rules(s3, bucket), _rule_ids(settings.prefix)),
         [
             f"unfinished uploads removed after {ABORT_AFTER_DAYS} day",
             f"objects expire after {days} days" if days else "objects never expire",
@@ -100,15 +103,20 @@ def is_missing(s3: BaseClient, settings: Settings) -> bool:
     the request.
     """
     identity = os.getpid(), settings.conn_id, settings.bucket
-    if identity in _seen or ".amazonaws." in (urlsplit(s3.meta.endpoint_url).hostname or ""):
+    if identity in _seen or _is_aws(s3):
         return False
     try:
         found = _exists(s3, settings.bucket)
     except s3.exceptions.ClientError:  # not for us to see: the push will tell
-        return False
+        found = True
     if found:
         _seen.add(identity)
     return not found
+
+
+def _is_aws(s3: BaseClient) -> bool:
+    """Whether the endpoint is one of AWS, which has all settings: what it refuses is an error."""
+    return ".amazonaws." in (urlsplit(s3.meta.endpoint_url).hostname or "")
 
 
 def _exists(s3: BaseClient, bucket: str) -> bool:
@@ -132,16 +140,18 @@ def _create(s3: BaseClient, bucket: str) -> None:
     s3.create_bucket(Bucket=bucket, **where)
 
 
-def _refusal(set_it: Callable[[], Any]) -> str:
-    """How the server refuses a setting; nothing if it takes it."""
+def _refusal(set_it: Callable[[], Any], is_aws: bool) -> str:
+    """How the server refuses a setting that it does not have; nothing if it takes it."""
     from botocore.exceptions import ClientError
 
     try:
         set_it()
     except ClientError as error:
-        if _status(error) not in (400, 404, 405, 409, 501):
+        code = error.response["Error"]["Code"]
+        is_lack = _status(error) in (400, 405, 409, 501) and code not in _FAILURES
+        if is_aws or not is_lack or code.startswith("KMS."):
             raise
-        return error.response["Error"]["Code"]
+        return f"{code}: {error.response['Error'].get('Message') or 'no more'}"
     return ""
 
 
@@ -156,6 +166,8 @@ def _doubt(is_set: Callable[[], bool]) -> str:
         except ClientError as error:
             if _status(error) == 403:  # a server that refuses to show a setting has it
                 return ""
+            if _status(error) not in (400, 404, 405, 501) or error.response["Error"]["Code"] in _FAILURES:
+                raise
         except KeyError:
             pass
         time.sleep(READ_PAUSE_SECONDS)
@@ -175,9 +187,12 @@ def _encryption(settings: Settings) -> dict[str, Any]:
     return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
 
 
-def _algorithm(answer: dict[str, Any]) -> str:
-    rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
-    return rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+def _is_default(answer: dict[str, Any], encryption: dict[str, Any]) -> bool:
+    found, ours = (
+        rules["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+        for rules in (answer["ServerSideEncryptionConfiguration"], encryption)
+    )
+    return {name: found.get(name) for name in ours} == ours
 
 
 def _rules(settings: Settings) -> list[dict[str, Any]]:
@@ -204,10 +219,19 @@ def _put_rules(s3: BaseClient, settings: Settings) -> None:
     )
 
 
+def _are_in_force(ours: list[dict[str, Any]], found: list[dict[str, Any]], ids: list[str]) -> bool:
+    """Whether our rules, and no other rules of our ids, are among those that were found."""
+    said = {rule["ID"]: (rule.get("Status"), rule.get("Expiration", {}).get("Days")) for rule in ours}
+    is_ours = [rule for rule in found if rule.get("ID") in ids]
+    return said == {
+        rule["ID"]: (rule.get("Status"), rule.get("Expiration", {}).get("Days")) for rule in is_ours
+    }
+
+
 def _lifecycle_rules(s3: BaseClient, bucket: str) -> list[dict[str, Any]]:
     try:
         return s3.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", [])
     except s3.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchLifecycleConfiguration":
+        if _status(error) == 404 and error.response["Error"]["Code"] not in _FAILURES:
             return []
         raise

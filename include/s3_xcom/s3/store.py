@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from include.s3_xcom.errors import SettingError, StorageError
+from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import copies, errors, setup, uploads
@@ -169,9 +169,9 @@ class Store:
         while not is_last:
             with errors.translated(self.settings, "list", self.address(prefix)):
                 page = self._list_page(where)
-            is_last = not page["IsTruncated"]
+            is_last = not page.get("IsTruncated")
             if not is_last:
-                where["ContinuationToken"] = page["NextContinuationToken"]
+                where["ContinuationToken"] = self._next_token(page, where)
             # By S3's clock, which also gave the objects their times.
             now = self._answered_at(page, prefix)
             yield [
@@ -211,12 +211,20 @@ class Store:
 
     def _delete_singly(self, keys: Sequence[str], until: float) -> list[str]:
         """For servers that cannot delete several objects with one request."""
+        left: list[str] = []
         for number, key in enumerate(keys):
             if time.monotonic() > until:
-                return list(keys[number:])
-            with errors.translated(self.settings, "delete", self.address(key)):
-                self.client.delete_object(Bucket=self.settings.bucket, Key=key)
-        return []
+                return left + list(keys[number:])
+            try:
+                with errors.translated(self.settings, "delete", self.address(key)):
+                    self.client.delete_object(Bucket=self.settings.bucket, Key=key)
+            except ObjectMissingError:
+                continue
+            except StorageError as error:
+                if not errors.code_of(error.__cause__):  # not S3's answer, but none
+                    raise
+                left.append(key)
+        return left
 
     def _list_page(self, where: dict[str, Any]) -> dict[str, Any]:
         """A page of a listing.
@@ -225,15 +233,31 @@ class Store:
         holds a percent sign, and leaves out others in silence. Keys of other people may hold what XML cannot;
         then the page is asked for once more, encoded.
         """
+        from botocore.exceptions import ClientError
         from botocore.parsers import ResponseParserError
 
         try:
-            return self.client.list_objects_v2(**where)
-        except ResponseParserError:
-            page = self.client.list_objects_v2(**where, EncodingType="url")
-        for item in page.get("Contents", []):
-            item["Key"] = urllib.parse.unquote_plus(item["Key"])
+            page = self.client.list_objects_v2(**where)
+        except (ResponseParserError, ClientError) as error:
+            # botocore since 1.33 takes what it cannot read for an error of the server, without a name.
+            is_unreadable = isinstance(error, ResponseParserError) or errors.code_of(error) == "500"
+            if not is_unreadable or "EncodingType" in where:
+                raise
+            where["EncodingType"] = "url"
+            page = self.client.list_objects_v2(**where)
+        if page.get("EncodingType") == "url":
+            for item in page.get("Contents", []):
+                item["Key"] = urllib.parse.unquote_plus(item["Key"])
         return page
+
+    def _next_token(self, page: dict[str, Any], where: dict[str, Any]) -> str:
+        token = page.get("NextContinuationToken")
+        if not token or token == where.get("ContinuationToken"):
+            raise StorageError(
+                f"Cannot list {self.address(where['Prefix'])}: S3 says that there is more, and does not tell "
+                "where it goes on. Is there a newer release of this S3 server?"
+            )
+        return token
 
     def _answered_at(self, answer: dict[str, Any], prefix: str) -> datetime.datetime:
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")

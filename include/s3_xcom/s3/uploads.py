@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import IntegrityError, SettingError, StorageError, XComError
 from include.s3_xcom.keys import Owner
+from include.s3_xcom.reference import ObjectInfo, Reference
 from include.s3_xcom.s3 import errors
-from include.s3_xcom.s3.pinned import sha256_of
+from include.s3_xcom.s3.pinned import same_etag
 
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
@@ -25,6 +26,9 @@ SINGLE_PUT_BYTES = 64 * 1024 * 1024
 
 PART_BYTES = 16 * 1024 * 1024
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+
+_refuse_sha256: set[str] = set()
+"""Connections to servers that take no SHA-256."""
 
 ABORT_SECONDS = 0.5
 """How long an interrupted upload waits until its parts are removed. The bucket's rule removes the rest."""
@@ -80,10 +84,13 @@ class Target:
     def put(self, body: bytes) -> Upload:
         """Store it with one request."""
         sha256 = hashlib.sha256(body)
-        with self.translated():
-            answer = self.store.client.put_object(**_content(body, sha256), **self.where, **self.headers)
-        upload = Upload(answer["ETag"], len(body), sha256.hexdigest())
+        answer = self._with_checksum(
+            lambda has_sha256: self.store.client.put_object(
+                **_content(body, sha256 if has_sha256 else None), **self.where, **self.headers
+            )
+        )
         self.require_encryption(answer)
+        upload = Upload(self._etag(answer), len(body), sha256.hexdigest())
         if not _is_confirmed(answer, body, sha256):
             self._compare(upload)
         return upload
@@ -97,8 +104,11 @@ class Target:
             size += len(part)
             digest.update(part)
             sha256 = hashlib.sha256(part)
-            with self.translated():
-                answer = self.store.client.upload_part(**_content(part, sha256), **where)
+            answer = self._with_checksum(
+                lambda has_sha256: self.store.client.upload_part(
+                    **_content(part, sha256 if has_sha256 else None), **where
+                )
+            )
             all_confirmed = all_confirmed and _is_confirmed(answer, part, sha256)
             return answer
 
@@ -121,10 +131,14 @@ class Target:
         :return: the object's ETag
         """
         client = self.store.client
-        with self.translated():
-            begun = client.create_multipart_upload(**self.where, **self.headers, **(more or {}))
+        begun = self._with_checksum(
+            lambda has_sha256: client.create_multipart_upload(
+                **self.where, **self.headers, **((has_sha256 and more) or {})
+            )
+        )
         where = {**self.where, "UploadId": begun["UploadId"]}
         try:
+            self.require_encryption(begun)
             done = []
             for number, part in enumerate(parts, start=1):
                 answer = put_part(part, PartNumber=number, **where)
@@ -136,8 +150,7 @@ class Target:
             # The parts would stay, and cost.
             self._abort(where, None if isinstance(error, XComError) else ABORT_SECONDS)
             raise
-        self.require_encryption({**begun, **ended})
-        return ended["ETag"]
+        return self._etag(ended)
 
     def translated(self, pushed: str | None = None) -> Any:
         """Translates the errors of one request. Parameter as of :func:`errors.translated`."""
@@ -150,29 +163,76 @@ class Target:
         """
         asked = self.store.settings.sse
         if asked and answer.get("ServerSideEncryption") != asked:
-            self.discard()
             raise SettingError(
                 f"Cannot push {self.owner}, {self.address}: S3 does not confirm the encryption that "
-                f"[s3_xcom] sse asks for ({asked}). The object may have been stored in clear text, so it was "
-                "deleted. Set the encryption up on the S3 server, or set sse to nothing."
+                f"[s3_xcom] sse asks for ({asked}). The object may have been stored in clear text. "
+                f"{self.discard()} Set the encryption up on the S3 server, or set sse to nothing."
             )
 
-    def discard(self) -> None:
-        """Delete the object; where that fails, the sweep does later."""
-        with contextlib.suppress(StorageError):
-            self.store.delete([self.where["Key"]])
+    def discard(self) -> str:
+        """Delete the object.
+
+        :return: a sentence that says whether it is gone
+        """
+        try:
+            left = self.store.delete([self.where["Key"]])
+        except StorageError:
+            left = [self.where["Key"]]
+        if left:
+            return f"It could not be deleted: delete {self.store.address(self.where['Key'])} yourself."
+        return "It was deleted."
+
+    def _with_checksum(self, request: Callable[[bool], dict[str, Any]]) -> dict[str, Any]:
+        """The answer to a request that S3 checks by SHA-256, or by MD5 where it refuses that.
+
+        :param request: makes it, with a SHA-256 if told so
+        """
+        server = self.store.settings.conn_id
+        has_sha256 = server not in _refuse_sha256
+        try:
+            with self.translated():
+                return request(has_sha256)
+        except StorageError as error:
+            if not has_sha256 or not errors.is_servers_own(error):
+                raise
+        with self.translated():
+            answer = request(False)
+        _refuse_sha256.add(server)
+        return answer
+
+    def _etag(self, answer: dict[str, Any]) -> str:
+        if "ETag" in answer:
+            return answer["ETag"]
+        with self.translated():
+            found = self.store.client.head_object(**self.where)
+        if "ETag" not in found:
+            raise StorageError(
+                f"Cannot push {self.owner}, {self.address}: S3 answers without an ETag, by which one object "
+                f"is told from another. {self.discard()} Is there a proxy that removes the ETag?"
+            )
+        return found["ETag"]
 
     def _compare(self, upload: Upload) -> None:
-        with self.translated():
-            response = self.store.client.get_object(**self.where)
-            with contextlib.closing(response["Body"]) as body:
-                found = sha256_of(body)
-        if found != upload.sha256:
-            self.discard()
+        """Read the object back.
+
+        :raises IntegrityError: if it is not what was sent
+        """
+        where = self.where["Bucket"], self.where["Key"]
+        reference = Reference(
+            *where, upload.size, upload.etag, ObjectInfo("bytes", "bytes"), upload.sha256, None
+        )
+        try:
+            with self.store.open(reference) as stream:
+                for _ in iter(lambda: stream.read(PART_BYTES), b""):
+                    pass
+        except IntegrityError:
             raise IntegrityError(
-                f"Cannot push {self.owner}, {self.address}: S3 stored other bytes than were sent. The object "
-                "was deleted. Without TLS, any part of the network may have changed it: try again."
-            )
+                f"Cannot push {self.owner}, {self.address}: S3 stored other bytes than were sent. "
+                f"{self.discard()} Without TLS, any part of the network may have changed them: try again."
+            ) from None
+        except StorageError:
+            self.discard()
+            raise
 
     def _abort(self, where: dict[str, Any], seconds: float | None) -> None:
         """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
@@ -216,11 +276,17 @@ def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _content(body: bytes, sha256: Any) -> dict[str, Any]:
-    """A body that S3 checks when it has arrived.
+    """A body that S3 checks when it has arrived, by SHA-256, or by MD5 without one.
 
     As a stream: botocore's debug log shows bytes, and not what is in a stream.
     """
+    if sha256 is None:
+        return {"Body": io.BytesIO(body), "ContentMD5": _base64(_md5(body))}
     return {"Body": io.BytesIO(body), "ChecksumSHA256": _base64(sha256)}
+
+
+def _md5(body: bytes) -> Any:
+    return hashlib.md5(body, usedforsecurity=False)
 
 
 def _is_confirmed(answer: dict[str, Any], body: bytes, sha256: Any) -> bool:
@@ -231,7 +297,7 @@ def _is_confirmed(answer: dict[str, Any], body: bytes, sha256: Any) -> bool:
     """
     if "ChecksumSHA256" in answer:
         return answer["ChecksumSHA256"] == _base64(sha256)
-    return answer["ETag"].strip('"') == hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return same_etag(answer.get("ETag", ""), _md5(body).hexdigest())
 
 
 def _base64(digest: Any) -> str:
