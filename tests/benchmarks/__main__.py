@@ -16,7 +16,7 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
-from tests.benchmarks import load, mapped, sweep
+from tests.benchmarks import kinds, load, mapped, sweep
 from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -34,7 +34,11 @@ together. Memory is what the peak of the process rose. Requests are counted in b
 uses another client.
 """
 
-TITLES = {"frame": "DataFrame, 1,000,000 x 6", "dicts": "list of 200,000 small dicts"}
+TITLES = {
+    "query": "Result of a query, 200,000 x 6: int, Decimal, date, text, timestamptz, bool, with NULLs",
+    "frame": "DataFrame of numbers and texts, 1,000,000 x 6",
+    "dicts": "list of 200,000 small dicts",
+}
 
 
 def compare(stack: Stack, directory: Path, pythons: dict[str, Path]) -> list[str]:
@@ -48,7 +52,7 @@ def compare(stack: Stack, directory: Path, pythons: dict[str, Path]) -> list[str
             try:
                 result = json.loads(run(command, environment(stack, home), home))
             except RuntimeError as error:
-                lines.append(f"| {peer.title} | fails: {str(error)[:80]} |" + " |" * 6)
+                lines.append(f"| {peer.title} | fails: {str(error)[:80]} |" + " |" * 7)
             else:
                 lines.append(_row(peer.title, result))
             print(lines[-1], flush=True)
@@ -57,7 +61,7 @@ def compare(stack: Stack, directory: Path, pythons: dict[str, Path]) -> list[str
 
 def _header() -> list[str]:
     columns = ["backend", "push s", "pull s", "floor push s", "floor pull s", "x floor",
-               "requests", "extra memory push, pull"]  # fmt: skip
+               "requests", "extra memory push, pull", "changed"]  # fmt: skip
     return ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
 
 
@@ -67,6 +71,7 @@ def _row(title: str, r: dict[str, Any]) -> str:
         *(f"{r[key]:.2f}" for key in ("backend push", "backend pull", "floor push", "floor pull", "ratio")),
         f"{r['push requests']} + {r['pull requests']}" if r["push requests"] else "not counted",
         f"{human_size(r['push memory'])}, {human_size(r['pull memory'])}",
+        r["changed"],
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -129,6 +134,7 @@ def main() -> None:
             pythons = {peer.title: peer.python(directory) for peer in PEERS}
             lines = [*INTRODUCTION.splitlines(), *compare(stack, directory, pythons)]
             env = environment(stack, directory)
+            lines += kinds.measure(env, directory)
             lines += mapped.measure(stack, directory, pythons)
             for measured in (import_time(env, directory), large_file(env, directory)):
                 print(measured, flush=True)

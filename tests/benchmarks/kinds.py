@@ -5,18 +5,26 @@ from __future__ import annotations
 import datetime
 import json
 import random
+import sys
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from include.s3_xcom.reference import human_size
+from tests.benchmarks import measure as single
+from tests.benchmarks.peers import OURS, run
+
 ROWS = 100_000
 UTC = datetime.timezone.utc
 START = datetime.datetime(2024, 1, 1, tzinfo=UTC)
 WINTER, SUMMER = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (1, 2))
+
+ROUNDS = 3
 
 _random = random.Random(0)
 _missing = [_random.random() < 0.1 for _ in range(ROWS)]
@@ -45,25 +53,12 @@ def _document(i: int) -> dict[str, Any]:
     return {"id": i, "tags": ["a", "b"], "score": i / 7, "note": None if i % 3 else "text"}
 
 
-def query_result() -> pd.DataFrame:
-    """A query of six columns, as ``hook.get_pandas_df`` returns it."""
-    columns = {
-        "id": np.arange(ROWS),
-        "price": [_decimal(i) for i in range(ROWS)],
-        "day": [(_moment(i)).date() for i in range(ROWS)],
-        "note": [None if _missing[i] else f"text {i * 7919 % ROWS}" for i in range(ROWS)],
-        "at": pd.to_datetime([_moment(i) for i in range(ROWS)]),
-        "ok": pd.Series([None if _missing[i] else i % 3 == 0 for i in range(ROWS)], dtype=object),
-    }
-    return pd.DataFrame(columns)
-
-
 def _record(i: int) -> dict[str, Any]:
     return {"id": i, "price": _decimal(i), "day": _moment(i).date(), "at": _moment(i), "note": f"text {i}"}
 
 
 KINDS: dict[str, Callable[[], Any]] = {
-    "query result: int, Decimal, date, text with NULL, timestamptz, bool with NULL": query_result,
+    "query result": lambda: single.query_result(ROWS),
     "column of Decimal": lambda: _column(_decimal, nulls=True),
     "column of Decimal, several exponents": lambda: _column(lambda i: Decimal(i).scaleb(-(i % 5))),
     "column of date": lambda: _column(lambda i: _moment(i).date(), nulls=True),
@@ -126,3 +121,47 @@ def _with_lists(document: dict[str, Any]) -> dict[str, Any]:
 def _is_mixed(value: pd.DataFrame) -> bool:
     """Whether Arrow has no type for a column."""
     return "value" in value and not {str, uuid.UUID}.isdisjoint(map(type, value["value"]))
+
+
+def with_s3(value: Any, s3: Any) -> single.Pair:
+    """The floor with one PUT and one GET."""
+    encode, decode = floor(value)
+    where = {"Bucket": "xcom", "Key": "floor"}
+    return (
+        lambda: s3.put_object(Body=encode(), **where),
+        lambda: decode(s3.get_object(**where)["Body"].read()),
+    )
+
+
+def measure(env: dict[str, str], directory: Path) -> list[str]:
+    """The lines of the table, made by a process of its own."""
+    lines = [
+        "",
+        f"## Kinds of values, {ROWS:,} rows or items each",
+        "",
+        "The floor is the same content, as the same Python objects, through pyarrow or json.",
+        "",
+        "| value | push s | pull s | floor push s | floor pull s | x floor | size | floor size | memory |",
+        "|" + " --- |" * 9,
+    ]
+    for name in KINDS:
+        result = json.loads(run([sys.executable, "-m", "tests.benchmarks.kinds", name], env, directory))
+        cells = [f"{result[key]:.3f}" for key in ("backend push", "backend pull", "floor push", "floor pull")]
+        sizes = [human_size(result[key]) for key in ("size", "floor size")]
+        memory = ", ".join(human_size(result[f"{what} memory"]) for what in ("push", "pull"))
+        lines.append("| " + " | ".join([name, *cells, f"{result['ratio']:.2f}", *sizes, memory]) + " |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    value = KINDS[sys.argv[1]]()
+    result = single.seconds(OURS, value, ROUNDS, with_s3)
+    result["floor size"] = len(floor(value)[0]())
+    result["size"] = json.loads(single.row_of(OURS, value))["size"]
+    result.update(single.memory(OURS, value))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,19 +5,23 @@ Needs nothing but the standard library, Airflow and pandas, so that it also runs
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import inspect
 import json
 import os
+import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 OWNER = {"key": "return_value", "dag_id": "bench", "task_id": "task", "run_id": "run", "map_index": -1}
 ROWS = 1_000_000
+QUERIED = 200_000
 DICTS = 200_000
 
 
@@ -38,13 +42,51 @@ def frame() -> Any:
     )
 
 
+def query_result(rows: int = QUERIED) -> Any:
+    """A query of six columns, as ``PostgresHook.get_pandas_df`` returns it."""
+    import numpy as np
+    import pandas as pd
+
+    chance = random.Random(0)
+    start = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+    moments = [start + datetime.timedelta(seconds=137 * i, microseconds=i) for i in range(rows)]
+    missing = [chance.random() < 0.1 for _ in range(rows)]
+    columns = {
+        "id": np.arange(rows),
+        "price": [Decimal(chance.randrange(-(10**9), 10**9)).scaleb(-2) for _ in range(rows)],
+        "day": [moment.date() for moment in moments],
+        "note": [None if missing[i] else f"text {i * 7919 % rows}" for i in range(rows)],
+        "at": pd.to_datetime(moments),
+        "ok": pd.Series([None if missing[i] else i % 3 == 0 for i in range(rows)], dtype=object),
+    }
+    return pd.DataFrame(columns)
+
+
+def changes(value: Any, pulled: Any) -> str:
+    """What a pull has changed in a frame, in words."""
+    import pandas as pd
+
+    if not isinstance(value, pd.DataFrame):
+        return "nothing" if value == pulled else "content"
+    if not isinstance(pulled, pd.DataFrame):
+        return f"a {type(pulled).__name__} comes back"
+    found = [f"new column {name}" for name in pulled if name not in value]
+    for name in value:
+        one, other = (frame[name].tolist() if name in frame else [] for frame in (value, pulled))
+        if value[name].dtype != pulled[name].dtype or list(map(type, one)) != list(map(type, other)):
+            found.append(f"types of {name}")
+        elif any(a != b and a == a for a, b in zip(one, other)):
+            found.append(f"values of {name}")
+    return ", ".join(found) or "nothing"
+
+
 def dicts() -> list[dict[str, Any]]:
     return [
         {"id": i, "name": f"name {i}", "x": i * 0.5, "ok": i % 2 == 0, "note": None} for i in range(DICTS)
     ]
 
 
-WORKLOADS: dict[str, Callable[[], Any]] = {"frame": frame, "dicts": dicts}
+WORKLOADS: dict[str, Callable[[], Any]] = {"query": query_result, "frame": frame, "dicts": dicts}
 
 
 def floor(value: Any, s3: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -83,12 +125,18 @@ def of_backend(name: str, value: Any) -> tuple[Callable[[], Any], Callable[[], A
     return push, lambda: backend.deserialize_value(SimpleNamespace(value=row["value"], **OWNER))
 
 
+def row_of(name: str, value: Any) -> bytes:
+    """What the metadata database holds after a push."""
+    module, _, class_name = name.rpartition(".")
+    return getattr(importlib.import_module(module), class_name).serialize_value(value, **OWNER)
+
+
 def client() -> Any:
     import boto3
 
     return boto3.client(
         "s3", endpoint_url=os.environ["BENCH_ENDPOINT"], region_name="us-east-1",
-        aws_access_key_id="a", aws_secret_access_key="b",
+        aws_access_key_id="local", aws_secret_access_key="local",
     )  # fmt: skip
 
 
@@ -98,9 +146,13 @@ def timed(action: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def seconds(name: str, value: Any, rounds: int) -> dict[str, Any]:
+Pair = tuple[Callable[[], Any], Callable[[], Any]]
+"""A push and a pull."""
+
+
+def seconds(name: str, value: Any, rounds: int, floor_of: Callable[[Any, Any], Pair] = floor) -> dict:
     """Push and pull in turn with the floor, after one round that is not counted."""
-    pairs = {"floor": floor(value, client()), "backend": of_backend(name, value)}
+    pairs = {"floor": floor_of(value, client()), "backend": of_backend(name, value)}
     counted: dict[str, list[float]] = {f"{who} {what}": [] for who in pairs for what in ("push", "pull")}
     for round_ in range(rounds + 1):
         for who, (push, pull) in pairs.items():
@@ -170,6 +222,9 @@ def main() -> None:
     name, workload, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
     value = WORKLOADS[workload]()
     result: dict[str, Any] = seconds(name, value, rounds)
+    push, pull = of_backend(name, value)
+    push()
+    result["changed"] = changes(value, pull())
     result.update(requests(name, value))
     result.update(memory(name, value))
     print(json.dumps(result))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.s3_xcom.codecs.parquet import moments, nested_columns
 from include.s3_xcom.codecs.parquet.moments import NotExactError
@@ -78,23 +79,39 @@ def _encode_time(items: list, depth: int) -> tuple[pa.Array, Spec]:
 
 def _encode_decimal(items: list, depth: int) -> tuple[pa.Array, Spec]:
     """As decimal128, whose numbers all have one exponent; with their own beside them where they differ."""
-    numbers = [item.as_tuple() for item in items if type(item) is decimal.Decimal]
-    exponents = [number.exponent for number in numbers]
-    if any(number.sign and number.digits == (0,) for number in numbers):
-        raise NotExactError  # -0
-    if not all(type(exponent) is int and -MAX_DIGITS <= exponent <= 0 for exponent in set(exponents)):
-        raise NotExactError
-    scale = -min(exponents)
-    digits = max(len(number.digits) + number.exponent for number in numbers)
-    precision = max(digits + scale, scale, 1)
-    if precision > MAX_DIGITS:
-        raise NotExactError
-    array = pa.array(items, pa.decimal128(precision, scale), from_pandas=True)
-    if min(exponents) == max(exponents):
+    numbers = [item for item in items if type(item) is decimal.Decimal]
+    places = _places(numbers)
+    scale = int(places.max())
+    array = pa.array(items, pa.decimal128(MAX_DIGITS, scale), from_pandas=True)
+    largest = max(limit.as_py().copy_abs() for limit in pc.min_max(array).values())
+    precision = max(largest.adjusted() + 1 + scale if largest else 0, scale, 1)
+    array = array.cast(pa.decimal128(precision, scale))
+    if (places == scale).all():
         return array, {}
-    places = np.zeros(len(items), "i1")
-    places[array.is_valid().to_numpy(zero_copy_only=False)] = np.negative(exponents)
-    return nested_columns.struct({"value": array, "places": pa.array(places)}), {}
+    of_all = np.zeros(len(items), "i1")
+    of_all[array.is_valid().to_numpy(zero_copy_only=False)] = places
+    return nested_columns.struct({"value": array, "places": pa.array(of_all)}), {}
+
+
+def _places(numbers: list[decimal.Decimal]) -> np.ndarray:
+    """How many digits each number has behind the point.
+
+    :raises NotExactError: if one is no number, is -0, or has too many or less than none
+    """
+    texts = pa.array(list(map(str, numbers)), pa.string())
+    if not pc.any(pc.match_substring_regex(texts, r"[EIN]|^-0(\.0*)?$")).as_py():
+        point = pc.find_substring(texts, ".").to_numpy()
+        places = np.where(point < 0, 0, pc.binary_length(texts).to_numpy() - point - 1)
+    else:
+        fields = [number.as_tuple() for number in numbers]
+        if any(number.sign and number.digits == (0,) for number in fields):
+            raise NotExactError
+        if any(type(number.exponent) is str for number in fields):
+            raise NotExactError
+        places = np.array([-number.exponent for number in fields])
+    if places.min() < 0 or places.max() > MAX_DIGITS:
+        raise NotExactError
+    return places
 
 
 def _decode_decimal(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
