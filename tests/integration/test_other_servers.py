@@ -475,6 +475,7 @@ def test_a_copy_in_parts_of_more_than_was_asked_for_is_made_otherwise(
     assert second.pull().path.read_bytes() == content
 
 
+@changes_requests
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import PARQUET
+from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped
@@ -63,13 +64,27 @@ class Rows(Mapped):
 
         return EncodedSequence("rows", ".parquet", PARQUET, pieces(), planner)
 
+    def _lines(self) -> Iterator[bytes]:
+        source = self._source
+        if not tagged_json.are_plain_names(source.names):
+            yield from super()._lines()
+            return
+        first = 0
+        for columns, count in source.columns(0, len(source)):
+            try:
+                texts = tagged_json.dumps_table(source.names, columns)
+            except UnsupportedValueError as error:
+                raise UnsupportedValueError(error.why, (error.path[0] + first, *error.path[1:])) from None
+            yield from (f"{text}\n".encode() for text in texts)
+            first += count
+
 
 class FrameRows:
     """The rows of a frame of this process."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
-        self._names = list(frame.columns)
+        self.names = list(frame.columns)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -78,11 +93,15 @@ class FrameRows:
         return next(self.span(number, number + 1))
 
     def span(self, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        for columns, count in self.columns(start, stop):
+            for values in zip(*columns) if columns else [()] * count:
+                yield dict(zip(self.names, values))
+
+    def columns(self, start: int, stop: int) -> Iterator[tuple[list[list[Any]], int]]:
+        """Some rows at a time by columns, and how many rows there are."""
         for first in range(start, stop, CHUNK_ELEMENTS):
             part = self.frame.iloc[first : min(first + CHUNK_ELEMENTS, stop)]
-            columns = [_python_values(part.iloc[:, i]) for i in range(part.shape[1])]
-            for values in zip(*columns) if columns else [()] * len(part):
-                yield dict(zip(self._names, values))
+            yield [_python_values(part.iloc[:, i]) for i in range(part.shape[1])], len(part)
 
 
 def rows(frame: pd.DataFrame) -> Rows:

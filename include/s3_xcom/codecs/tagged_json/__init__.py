@@ -14,18 +14,26 @@ from include.s3_xcom.codecs.tagged_json.engine import (
     to_text,
     unwrap,
 )
-from include.s3_xcom.codecs.tagged_json.lines import dumps_lines, dumps_many, loads_many
+from include.s3_xcom.codecs.tagged_json.lines import (
+    are_plain_names,
+    dumps_lines,
+    dumps_many,
+    dumps_table,
+    loads_many,
+)
 from include.s3_xcom.reference import RESERVED
 
 __all__ = [
     "NO_FILE",
     "RESERVED",
     "Parts",
+    "are_plain_names",
     "decode",
     "dumps",
     "dumps_lines",
     "dumps_many",
     "dumps_plain",
+    "dumps_table",
     "is_scalar",
     "loads",
     "loads_many",

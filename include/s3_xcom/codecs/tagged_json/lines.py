@@ -15,7 +15,7 @@ import datetime
 import decimal
 import operator
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -53,19 +53,30 @@ def _dumps_rows(rows: list[dict]) -> list[str] | None:
     """Dicts of the same keys; None if they are not."""
     keys = set(map(tuple, rows))
     names = keys.pop()
-    if keys or not names or set(map(type, names)) != {str} or RESERVED in names:
+    if keys or not are_plain_names(names):
         return None
-    if not all(map(stdlib.is_unicode, names)):
-        return None
-    columns = []
-    for name in names:
-        column = list(map(operator.itemgetter(name), rows))
+    return dumps_table(names, [list(map(operator.itemgetter(name), rows)) for name in names])
+
+
+def are_plain_names(names: Sequence[Any]) -> bool:
+    """Whether names are keys of a JSON object that needs no tag. There must be one, for there to be rows."""
+    is_text = set(map(type, names)) == {str}
+    return is_text and RESERVED not in names and all(map(stdlib.is_unicode, names))
+
+
+def dumps_table(names: Sequence[str], columns: Sequence[list]) -> list[str]:
+    """Rows, as dicts, from columns. Errors as of :func:`dumps_lines`.
+
+    :param names: of the columns, for which :func:`are_plain_names` holds
+    """
+    texts = []
+    for name, column in zip(names, columns):
         try:
-            columns.append(_dumps_column(column, set(map(type, column))))
+            texts.append(_dumps_column(column, set(map(type, column))))
         except UnsupportedValueError as error:
             raise UnsupportedValueError(error.why, (error.path[0], name, *error.path[1:])) from None
     fields = [encode_basestring(name).replace("%", "%%") + ":%s" for name in names]
-    return list(map(f"{{{','.join(fields)}}}".__mod__, zip(*columns)))
+    return list(map(f"{{{','.join(fields)}}}".__mod__, zip(*texts)))
 
 
 def _dumps_column(values: Any, types: set[type]) -> list[str]:
@@ -116,10 +127,7 @@ def _datetimes(values: list[datetime.datetime]) -> list[str] | None:
         return None
     fields = {} if zone is None else {"tz": zones.describe(zone, None)}
     before, _, after = engine.to_text(tag("datetime", "?", **fields)).decode().partition("?")
-    if zone is not None:
-        length = len(values[0].isoformat()) - len(values[0].replace(tzinfo=None).isoformat())
-        return [f"{before}{value.isoformat()[:-length]}{after}" for value in values]
-    return [f"{before}{value.isoformat()}{after}" for value in values]
+    return [f"{before}{value.replace(tzinfo=None).isoformat()}{after}" for value in values]
 
 
 _OUT: dict[type, Callable[[list], list[str] | None]] = {
