@@ -16,7 +16,7 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
-from tests.benchmarks import kinds, load, mapped, sweep
+from tests.benchmarks import database, kinds, load, mapped, sweep
 from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -135,6 +135,7 @@ def main() -> None:
             lines = [*INTRODUCTION.splitlines(), *compare(stack, directory, pythons)]
             env = environment(stack, directory)
             lines += kinds.measure(env, directory)
+            lines += database.measure(stack, env, directory)
             lines += mapped.measure(stack, directory, pythons)
             for measured in (import_time(env, directory), large_file(env, directory)):
                 print(measured, flush=True)
