@@ -27,8 +27,8 @@ SELECT i AS id, (i * 0.01)::numeric(12, 2) AS price, date '2024-01-01' + i % 365
 REASON = (
     "COPY is the fastest way out of Postgres, but CSV tells no types: they would have to be written down by "
     "hand for each query, and NULL and the empty text told apart. So `TestDag` fetches, and makes the frame "
-    "of what psycopg2 gives, with Decimals as they are (`get_pandas_df` makes them floats, unless it is called "
-    "with `coerce_float=False`)."
+    "of what psycopg2 gives, with Decimals as they are (`get_pandas_df` makes them floats, unless it gets "
+    "`coerce_float=False`)."
 )
 
 
