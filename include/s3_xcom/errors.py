@@ -35,6 +35,8 @@ class UnsupportedValueError(XComError, TypeError):
 
     def renamed(self, names: Sequence[Any]) -> UnsupportedValueError:
         """The same error, with a name for the position that is its first step."""
+        if not self.path:  # the container itself is at fault
+            return self
         return UnsupportedValueError(self.why, (names[self.path[0]], *self.path[1:]))
 
     def __str__(self) -> str:

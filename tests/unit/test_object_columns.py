@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import uuid
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs.parquet import object_columns
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests.helpers.same import assert_same
 
 UTC = datetime.timezone.utc
@@ -135,6 +137,122 @@ def check(items: list) -> None:
         assert_same(again, frame)
         zones = [getattr(item, "tzinfo", None) for item in frame["value"]]
         assert [type(getattr(item, "tzinfo", None)) for item in again["value"]] == list(map(type, zones))
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("missing", [None, NAN, pd.NA, pd.NaT], ids=repr)
+@pytest.mark.parametrize("name", [name for name in EXACT if not name.startswith(("float", "dict: nothing"))])
+def test_each_kind_of_missing_value_is_kept(name, missing):
+    items = [item for item in EXACT[name] if item is not None]
+    check([items[0], missing, *items[1:], missing])
+    check([{"a": item} for item in items] + [None, {"a": missing}, {"a": items[0]}])
+    check([[item, missing] for item in items] + [None, []])
+
+
+@pytest.mark.parametrize(
+    "zone", [datetime.timedelta(hours=1, microseconds=5), datetime.timedelta(seconds=-3601)], ids=str
+)
+def test_offsets_of_any_length_are_kept(zone):
+    zone = datetime.timezone(zone)
+    moments = [moment(2024, 1, 1, zone=zone), moment(9999, 12, 31, zone=zone), moment(1, 1, 2, zone=zone)]
+    check(moments)
+    again = codecs.encode(moments * 16)
+    assert_same(codecs.decode(again.codec, bytes(again.body)), moments * 16)
+
+
+def test_decimals_do_not_depend_on_the_context():
+    with decimal.localcontext() as context:
+        context.capitals, context.prec = 0, 5
+        context.traps = dict.fromkeys(context.traps, True)
+        for name in (name for name in {**EXACT, **AS_JSON} if "Decimal" in name):
+            check({**EXACT, **AS_JSON}[name])
+
+
+def test_containers_that_lie_in_themselves_are_refused_at_once():
+    endless: list = []
+    endless.extend([endless] * 16)
+    parent: dict = {"parent": None, "children": []}
+    parent["children"] += [{"parent": parent, "children": []} for _ in range(20)]
+    twins: dict = {}
+    twins["a"] = twins["b"] = twins
+    for value in (endless, parent, twins):
+        for whole in (value, [value] * 16, column([value]), column([value] * 16)):
+            with pytest.raises(UnsupportedValueError, match=r"holds itself|nests"):
+                codecs.encode(whole)
+
+
+def test_dicts_of_many_keys_are_no_structs():
+    many = {f"k{number}": number for number in range(20_000)}
+    encoded = codecs.encode(column([many]))
+    assert encoded.size < 500_000
+    assert_same(codecs.decode(encoded.codec, bytes(encoded.body)), column([many]))
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("key", [np.str_("a"), Text("a")], ids=["numpy", "subclass"])
+def test_a_key_that_only_equals_a_string_is_not_taken_for_one(key):
+    values = [{"a": 1}] * 16 + [{key: 1}]
+    for whole in (values, column(values), {"a": values}):
+        try:
+            encoded = codecs.encode(whole)
+        except UnsupportedValueError:
+            continue
+        again = codecs.decode(encoded.codec, bytes(encoded.body))
+        again = again["value"].tolist() if isinstance(again, pd.DataFrame) else again
+        again = again["a"] if isinstance(again, dict) else again
+        assert type(next(iter(again[16]))) is type(key)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.timedelta64(1, "s"), np.timedelta64(1, "ms")] * 8,
+        [np.float16(1), *[np.float16("nan")] * 15],
+        [np.bool_(True)] * 16,
+        [np.complex64(1 + 2j)] * 16,
+        [np.longdouble(1)] * 16,
+        [np.int8(1), np.int16(1)] * 8,
+        [np.datetime64("2024-01-01"), np.datetime64("2024-01-01T00:00:01")] * 8,
+        [np.str_("a")] * 16,
+    ],
+    ids=lambda values: type(values[0]).__name__,
+)
+def test_many_scalars_of_numpy_are_what_they_were(values):
+    encoded = codecs.encode(values)
+    again = codecs.decode(encoded.codec, bytes(encoded.body))
+    assert [(type(item), item.dtype, repr(item)) for item in again] == [
+        (type(item), item.dtype, repr(item)) for item in values
+    ]
+
+
+RANGE = '{"__s3_xcom__":"range","value":[0,1000000000000,1]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"__s3_xcom__":"table","of":"tuple","value":[{RANGE}]}}',
+        '{"__s3_xcom__":"table","of":"tuple","value":["abc"]}',
+        '{"__s3_xcom__":"table","of":"dict","value":[[1]],"keys":[]}',
+        '{"__s3_xcom__":"table","of":"set","value":[[1]]}',
+        '{"__s3_xcom__":"table","of":"list","value":[[1],[1,2]]}',
+        f'{{"__s3_xcom__":"run","of":"numpy","value":{RANGE}}}',
+        '{"__s3_xcom__":"run","of":"numpy","value":"abc"}',
+        '{"__s3_xcom__":"run","of":"Decimal","value":[1]}',
+        '{"__s3_xcom__":"run","of":"os","value":["a"]}',
+        '{"__s3_xcom__":"run","value":["a"]}',
+        '{"__s3_xcom__":"dict","value":null,"keys":[1],"values":[]}',
+        '{"__s3_xcom__":"dict","value":null}',
+    ],
+)
+def test_malformed_runs_are_refused(text):
+    with pytest.raises(FormatError):
+        codecs.decode("tagged", text.encode())
 
 
 def test_containers_deeper_than_arrow_is_used_for_come_back():

@@ -259,7 +259,7 @@ def _pandas_metadata(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes
         return {}
     try:
         schema = pa.Schema.from_pandas(frame.iloc[:0])
-    except (pa.ArrowException, TypeError, ValueError, NotImplementedError):
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError):
         return {}
     if schema.names != names:
         return {}

@@ -27,7 +27,7 @@ class NotExactError(Exception):
     """Arrow's type would change an object."""
 
 
-def encode(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
+def encode(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Datetimes as timestamps. As :attr:`.ColumnType.encode`."""
     present = [item for item in items if type(item) is datetime.datetime]
     found = {id(moment.tzinfo): moment.tzinfo for moment in present}
@@ -46,7 +46,7 @@ def encode(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
         numbers = {key: distinct.index(text) for key, text in described.items()}
         codes = np.zeros(len(items), "i1")
         codes[array.is_valid().to_numpy(zero_copy_only=False)] = [numbers[id(m.tzinfo)] for m in present]
-        array = nested_columns.struct({"utc": array, "zone": pa.array(codes)})
+        array = nested_columns.struct({"utc": array, "zone": pa.array(codes)}, array.buffers()[0])
     if not all(type(zone) is datetime.timezone for zone in found.values()):
         _compare(present, decode(pa.chunked_array([array]), spec))
     elif any(moment.fold for moment in present):
@@ -58,7 +58,7 @@ def decode(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
     """Inverse of :func:`encode`."""
     if pa.types.is_struct(array.type):
         moments, codes = nested_columns.fields(array)
-        codes = codes.to_numpy()
+        codes = codes.fill_null(0).to_numpy()
     else:
         moments, codes = array, np.zeros(len(array), "i1")
     has_zone = moments.type.tz is not None
@@ -86,6 +86,8 @@ def _describe(zone: datetime.tzinfo | None) -> str:
     """A zone as text; only of kinds whose local time follows from UTC."""
     if type(zone) is not datetime.timezone and type(zone).__module__ != "zoneinfo":
         raise NotExactError
+    if type(zone) is datetime.timezone and zone.utcoffset(None).microseconds:
+        raise NotExactError  # Arrow counts offsets in seconds
     return json.dumps(zones.describe(zone, None))
 
 

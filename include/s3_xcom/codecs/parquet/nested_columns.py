@@ -20,26 +20,32 @@ from include.s3_xcom.codecs.parquet import moments
 MAX_DEPTH = 8
 """Containers within containers; deeper ones are JSON."""
 
+MAX_FIELDS = 100
+"""Of a struct. Each is a column of its own, which takes some 100 bytes and microseconds."""
+
 MAX_ELEMENTS = 2**31 - 1
 """Of all lists of a column: Arrow counts them with 32 bits."""
 
 
-def encode_dicts(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
+def encode_dicts(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Dicts as structs. As :attr:`.ColumnType.encode`."""
     from include.s3_xcom.codecs.parquet import object_columns
 
     present = [item for item in items if type(item) is dict]
+    _require_new(present, above)
     names = list(present[0])
-    if depth > MAX_DEPTH or not names or not all(type(name) is str and name for name in names):
+    if not 0 < len(names) <= MAX_FIELDS or "" in names or len(set(map(tuple, present))) > 1:
         raise moments.NotExactError
-    if len(set(map(tuple, present))) > 1:
+    if set(map(type, itertools.chain.from_iterable(present))) != {str}:
         raise moments.NotExactError
     has_nulls = len(present) < len(items)
     nothing = dict.fromkeys(names)
     filled = [item if type(item) is dict else nothing for item in items] if has_nulls else items
     arrays, specs = {}, []
     for name in names:
-        array, spec = object_columns.encode_list(list(map(operator.itemgetter(name), filled)), depth + 1)
+        array, spec = object_columns.encode_list(
+            list(map(operator.itemgetter(name), filled)), (*above, present)
+        )
         arrays[name] = _typed(array)
         specs.append(spec)
     return struct(arrays, _validity(items, dict) if has_nulls else None), {"fields": specs}
@@ -59,17 +65,16 @@ def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
     return values
 
 
-def encode_lists(items: list, depth: int) -> tuple[pa.Array, dict[str, Any]]:
+def encode_lists(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Lists, or tuples, as Arrow's lists. As :attr:`.ColumnType.encode`."""
     from include.s3_xcom.codecs.parquet import object_columns
 
-    if depth > MAX_DEPTH:
-        raise moments.NotExactError
     present = [item for item in items if type(item) in (list, tuple)]
+    _require_new(present, above)
     elements = list(itertools.chain.from_iterable(present))
     if len(elements) > MAX_ELEMENTS:
         raise moments.NotExactError
-    array, spec = object_columns.encode_list(elements, depth + 1)
+    array, spec = object_columns.encode_list(elements, (*above, present))
     array = _typed(array)
     kind = type(present[0])
     has_nulls = len(present) < len(items)
@@ -119,6 +124,16 @@ def fields(array: pa.ChunkedArray) -> list[pa.ChunkedArray]:
     flat = [chunk.flatten() for chunk in array.chunks]
     kinds = [array.type[i].type for i in range(array.type.num_fields)]
     return [pa.chunked_array([chunk[i] for chunk in flat], kind) for i, kind in enumerate(kinds)]
+
+
+def _require_new(present: list, above: tuple[list, ...]) -> None:
+    """Containers that lie in themselves would never end, and those in each other grow with each level."""
+    if len(above) > MAX_DEPTH:
+        raise moments.NotExactError
+    if above:
+        ids = set(map(id, present))
+        if not all(ids.isdisjoint(map(id, level)) for level in above):
+            raise moments.NotExactError
 
 
 def _validity(items: list, kind: type) -> pa.Buffer:

@@ -45,10 +45,10 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return values
 
 
-def encode_list(items: list, depth: int = 0) -> tuple[pa.Array, Spec]:
+def encode_list(items: list, above: tuple[list, ...] = ()) -> tuple[pa.Array, Spec]:
     """As :func:`encode`, for a list.
 
-    :param depth: how many containers the objects lie in
+    :param above: the containers that the objects lie in, level by level
     """
     contents, missing = _sort_types(items)
     if len(contents) <= 1 and len(missing) <= 1:
@@ -56,7 +56,7 @@ def encode_list(items: list, depth: int = 0) -> tuple[pa.Array, Spec]:
         column_type = object_types.BY_TYPE.get(content)
         if column_type is not None:
             try:
-                array, spec = column_type.encode(items, depth)
+                array, spec = column_type.encode(items, above)
             except _REFUSALS:
                 pass
             else:

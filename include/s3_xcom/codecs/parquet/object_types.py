@@ -18,6 +18,7 @@ from include.s3_xcom.codecs.parquet.moments import NotExactError
 from include.s3_xcom.codecs.tagged_json import stdlib
 
 Spec = dict[str, Any]
+Above = tuple[list, ...]
 
 DRIVERS_FORMAT = "c"
 """The format of the memoryviews that psycopg2 gives for bytea. A column of them is one of bytes for Arrow."""
@@ -30,15 +31,15 @@ MAX_DIGITS = 38
 class ColumnType:
     """A type of objects.
 
-    :param encode: takes the objects, and how many containers they lie in; returns an Arrow array with nulls
-        for those that are of another type, the missing ones, and what decoding needs beside it; raises
-        NotExactError where that would change an object
+    :param encode: takes the objects, and the containers above them, level by level; returns an Arrow array
+        with nulls for those that are of another type, the missing ones, and what decoding needs beside it;
+        raises NotExactError where that would change an object
     :param decode: inverse of ``encode``: an array of objects, None where there is a null
     """
 
     name: str
     type: type
-    encode: Callable[[list, int], tuple[pa.Array, Spec]]
+    encode: Callable[[list, Above], tuple[pa.Array, Spec]]
     decode: Callable[[pa.ChunkedArray, Spec], np.ndarray]
 
 
@@ -49,8 +50,8 @@ def objects(items: list) -> np.ndarray:
     return values
 
 
-def _as(kind: pa.DataType) -> Callable[[list, int], tuple[pa.Array, Spec]]:
-    return lambda items, depth: (pa.array(items, kind, from_pandas=True), {})
+def _as(kind: pa.DataType) -> Callable[[list, Above], tuple[pa.Array, Spec]]:
+    return lambda items, above: (pa.array(items, kind, from_pandas=True), {})
 
 
 def _from_pandas(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
@@ -63,7 +64,7 @@ def _decode_null(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return np.full(len(array), None, dtype=object)
 
 
-def _encode_float(items: list, depth: int) -> tuple[pa.Array, Spec]:
+def _encode_float(items: list, above: Above) -> tuple[pa.Array, Spec]:
     return pa.array(items, pa.float64(), from_pandas=False), {}  # NaN is a number here
 
 
@@ -71,13 +72,13 @@ def _decode_text(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return array.to_numpy()
 
 
-def _encode_time(items: list, depth: int) -> tuple[pa.Array, Spec]:
+def _encode_time(items: list, above: Above) -> tuple[pa.Array, Spec]:
     if any(time.tzinfo is not None or time.fold for time in items if type(time) is datetime.time):
         raise NotExactError
     return pa.array(items, pa.time64("us"), from_pandas=True), {}
 
 
-def _encode_decimal(items: list, depth: int) -> tuple[pa.Array, Spec]:
+def _encode_decimal(items: list, above: Above) -> tuple[pa.Array, Spec]:
     """As decimal128, whose numbers all have one exponent; with their own beside them where they differ."""
     numbers = [item for item in items if type(item) is decimal.Decimal]
     places = _places(numbers)
@@ -90,7 +91,7 @@ def _encode_decimal(items: list, depth: int) -> tuple[pa.Array, Spec]:
         return array, {}
     of_all = np.zeros(len(items), "i1")
     of_all[array.is_valid().to_numpy(zero_copy_only=False)] = places
-    return nested_columns.struct({"value": array, "places": pa.array(of_all)}), {}
+    return nested_columns.struct({"value": array, "places": pa.array(of_all)}, array.buffers()[0]), {}
 
 
 def _places(numbers: list[decimal.Decimal]) -> np.ndarray:
@@ -99,7 +100,7 @@ def _places(numbers: list[decimal.Decimal]) -> np.ndarray:
     :raises NotExactError: if one is no number, is -0, or has too many or less than none
     """
     texts = pa.array(list(map(str, numbers)), pa.string())
-    if not pc.any(pc.match_substring_regex(texts, r"[EIN]|^-0(\.0*)?$")).as_py():
+    if not pc.any(pc.match_substring_regex(texts, r"[EeIN]|^-0(\.0*)?$")).as_py():
         point = pc.find_substring(texts, ".").to_numpy()
         places = np.where(point < 0, 0, pc.binary_length(texts).to_numpy() - point - 1)
     else:
@@ -119,7 +120,7 @@ def _decode_decimal(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
         return array.to_pandas().to_numpy()
     numbers, places = nested_columns.fields(array)
     values = np.empty(len(array), dtype=object)
-    places = places.to_numpy()
+    places = places.fill_null(0).to_numpy()
     for count in np.unique(places).tolist():
         chosen = places == count
         exact = numbers.filter(pa.array(chosen)).cast(pa.decimal128(MAX_DIGITS, count))
@@ -127,7 +128,7 @@ def _decode_decimal(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return values
 
 
-def _encode_uuid(items: list, depth: int) -> tuple[pa.Array, Spec]:
+def _encode_uuid(items: list, above: Above) -> tuple[pa.Array, Spec]:
     numbers = [None if type(item) is not uuid.UUID else item.bytes for item in items]
     return pa.array(numbers, pa.binary(16)), {}
 
@@ -139,7 +140,7 @@ def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return objects([None if number is None else uuid.UUID(bytes=number) for number in numbers])
 
 
-def _encode_memoryview(items: list, depth: int) -> tuple[pa.Array, Spec]:
+def _encode_memoryview(items: list, above: Above) -> tuple[pa.Array, Spec]:
     views = [item for item in items if type(item) is memoryview]
     if {(view.format, view.readonly) for view in views} != {(DRIVERS_FORMAT, True)}:
         raise NotExactError

@@ -130,17 +130,19 @@ def dumps(value: Any, parts: Parts | None = None) -> bytes:
 
 def dumps_each_plain(values: list) -> list[str] | None:
     """Values as plain JSON texts, or None where that would change one of them."""
-    if not values or not _is_plain(values, may_hold_reserved=True):
+    types = set(map(type, values))
+    if not values or not types <= runs.SCALARS | {dict, list}:
         return None
     try:
-        if set(map(type, values)) <= runs.SCALARS:
+        if types <= runs.SCALARS:
             # No string has a line break in JSON.
             text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
-            return text[1:-1].split(",\n") if stdlib.is_unicode(text) else None
+            return text[1:-1].split(",\n") if runs.are_plain(values) else None
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        texts = list(map(encoder.encode, values))
-        return texts if stdlib.is_unicode("".join(texts)) else None
-    except ValueError:  # what only a tag can say, such as NaN
+        texts = list(map(encoder.encode, values))  # finds cycles, which _is_plain() would follow
+        is_plain = _is_plain(values, may_hold_reserved=True)
+        return texts if is_plain and stdlib.is_unicode("".join(texts)) else None
+    except (TypeError, ValueError, RecursionError):  # what only a tag can say, such as NaN
         return None
 
 
@@ -264,11 +266,13 @@ class Encoder:
         if len(container) < runs.MIN_ITEMS:
             return self.items(container, container)
         self._enter(container)
-        values = list(container)
-        encoded = runs.encode(self, values)
-        encoded = self._each(values) if encoded is None else encoded
+        encoded = self._in_bulk(list(container))
         self._open.discard(id(container))
         return encoded
+
+    def _in_bulk(self, values: list[Any]) -> Any:
+        encoded = runs.encode(self, values)
+        return self._each(values) if encoded is None else encoded
 
     def _each(self, items: Iterable[Any]) -> list[Any]:
         encoded = []
@@ -298,9 +302,9 @@ class Encoder:
         if len(keys) < runs.MIN_ITEMS:
             return tag("dict", self.pairs(value))
         self._enter(value)
-        encoded_keys = self.sequence(keys)
+        encoded_keys = self._in_bulk(keys)
         try:
-            encoded_values = self.sequence(list(value.values()))
+            encoded_values = self._in_bulk(list(value.values()))
         except UnsupportedValueError as error:
             raise error.renamed(keys) from None
         self._open.discard(id(value))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import operator
 import uuid
 from collections.abc import Callable, Sequence
@@ -51,9 +52,11 @@ def loads_many(texts: list[str]) -> list[Any]:
 
 def _dumps_rows(rows: list[dict]) -> list[str] | None:
     """Dicts of the same keys; None if they are not."""
+    if len(rows) < runs.MIN_ITEMS:
+        return None
     keys = set(map(tuple, rows))
     names = keys.pop()
-    if keys or not are_plain_names(names):
+    if keys or not are_plain_names(names) or not runs.are_texts(itertools.chain.from_iterable(rows)):
         return None
     return dumps_table(names, [list(map(operator.itemgetter(name), rows)) for name in names])
 

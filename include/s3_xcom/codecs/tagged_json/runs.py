@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import math
 import operator
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.codecs.tagged_json import stdlib, zones
@@ -70,12 +71,19 @@ def are_plain(items: list) -> bool:
     )
 
 
+def are_texts(values: Iterable[Any]) -> bool:
+    """Whether all values are strings, and none of a class that only equals one."""
+    return set(map(type, values)) == {str}
+
+
 def run_back(value: Any, of: str) -> list:
     """Inverse of :func:`encode` for the tag ``run``."""
     if of == "numpy":
+        if getattr(value, "ndim", None) != 1:
+            raise TypeError("it is no array of one dimension")
         return list(value)
     _, back = _TEXTS[_TEXT_NAMES[as_str(of)]]
-    return [None if text is None else back(text) for text in as_list(value)]
+    return [None if text is None else back(as_str(text)) for text in as_list(value)]
 
 
 # Types whose values are texts: the way out, for a whole list or not at all, above the way back of one.
@@ -95,7 +103,9 @@ def _datetimes_out(items: list) -> list | None:
 
 
 def _is_plain_offset(zone: datetime.tzinfo) -> bool:
-    return type(zone) is datetime.timezone and "name" not in zones.describe(zone, None)
+    if type(zone) is not datetime.timezone or zone.utcoffset(None).microseconds:  # lost in Python 3.10
+        return False
+    return "name" not in zones.describe(zone, None)
 
 
 def _times_out(items: list) -> list | None:
@@ -117,7 +127,10 @@ _TEXT_NAMES = {kind.__name__: kind for kind in _TEXTS}
 def _numpy_out(encoder: Encoder, items: list, kind: type) -> Any:
     """numpy's numbers as an array."""
     numpy = sys.modules.get("numpy")
-    if numpy is None or not issubclass(kind, (numpy.number, numpy.bool_)) or numpy.dtype(kind).itemsize > 8:
+    if numpy is None or not issubclass(kind, (numpy.number, numpy.bool_)) or kind is numpy.timedelta64:
+        return None
+    dtype = numpy.dtype(kind)
+    if numpy.dtype(dtype.str).type is not kind or dtype.itemsize > 8:  # as .npy keeps it
         return None
     from include.s3_xcom.codecs import npy
 
@@ -136,21 +149,24 @@ def _table(encoder: Encoder, rows: list, kind: type) -> Any:
         return None
     names = list(shape if kind is dict else range(shape))
     fields = {"keys": names} if kind is dict else {}
-    if kind is dict and not (set(map(type, names)) == {str} and all(map(stdlib.is_unicode, names))):
-        return None
+    if kind is dict:
+        is_text = are_texts(itertools.chain.from_iterable(rows))
+        if not is_text or not all(map(stdlib.is_unicode, names)):
+            return None
     columns = []
     for name in names:
         try:
             columns.append(encoder.sequence(list(map(operator.itemgetter(name), rows))))
         except UnsupportedValueError as error:
-            raise UnsupportedValueError(error.why, (error.path[0], name, *error.path[1:])) from None
+            row, *rest = error.path or (0,)  # none where the column itself nests too deeply
+            raise UnsupportedValueError(error.why, (row, name, *rest)) from None
     return tag("table", columns, of=kind.__name__, **fields)
 
 
 def table_back(value: list, of: str, keys: list | None = None) -> list:
     """Inverse of :func:`encode` for the tag ``table``."""
     columns = as_list(value)
-    if len(set(map(len, columns))) != 1:
+    if len(set(map(len, map(as_list, columns)))) != 1:
         raise ValueError("the columns differ in length")
     rows = zip(*columns)
     if of == "dict":

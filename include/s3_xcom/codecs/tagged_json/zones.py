@@ -79,9 +79,10 @@ def _describe_datetime(tz: datetime.tzinfo) -> dict[str, Any] | None:
         return None
     offset = tz.utcoffset(None)
     described = {"library": "datetime", "offset": [offset.days, offset.seconds, offset.microseconds]}
-    if datetime.timezone(offset).tzname(None) != tz.tzname(None):
-        described["name"] = tz.tzname(None)
-    return described
+    name = tz.tzname(None)
+    if datetime.timezone(offset).tzname(None) != name:
+        described["name"] = name
+    return described if name.encode("utf-8", "ignore").decode() == name else None
 
 
 def _rebuild_datetime(described: dict[str, Any]) -> datetime.tzinfo:
