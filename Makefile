@@ -47,8 +47,8 @@ test-stress: install ## pushes, deletions and sweeps at once, at length (OPERATI
 test-faults: install ## faults of S3, network, database and tasks, at length; writes docs/faults.md (INJECTIONS=1200)
 	@FAULT_INJECTIONS=$(INJECTIONS) FAULT_PAGE=docs/faults.md $(PYTHON) -m pytest tests/integration/test_faults.py
 
-bench: install ## measure against the floor and the peers; writes docs/benchmarks.md
-	@$(PYTHON) -m tests.benchmarks
+bench: install ## measure against the floor and the peers; writes docs/benchmarks.md (PARTS="kinds database")
+	@$(PYTHON) -m tests.benchmarks $(PARTS)
 
 test-matrix: install ## the tests on other releases of Airflow, each in a throw-away environment (VERSIONS=...)
 	@scripts/test_matrix.sh $(VERSIONS)

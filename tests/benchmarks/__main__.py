@@ -1,16 +1,20 @@
-"""``make bench``: how fast pushes and pulls are, beside the floor and the peers, in one run.
+"""``make bench``: how fast pushes and pulls are, beside the floor and the peers.
 
-Prints what it measures and writes it to docs/benchmarks.md.
+Prints what it measures and writes it to docs/benchmarks.md, all parts of it or those that are named.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import re
 import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,23 +131,54 @@ print(path.stat().st_size, *result)
     )
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What the parts measure in."""
+
+    stack: Stack
+    directory: Path
+    pythons: dict[str, Path]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return environment(self.stack, self.directory)
+
+
+PARTS: dict[str, Callable[[Bench], list[str]]] = {
+    "backends": lambda bench: compare(bench.stack, bench.directory, bench.pythons),
+    "kinds": lambda bench: kinds.measure(bench.env, bench.directory),
+    "database": lambda bench: database.measure(bench.stack, bench.env, bench.directory),
+    "expanding": lambda bench: mapped.measure(bench.stack, bench.directory, bench.pythons),
+    "import": lambda bench: ["", "## Import", "", import_time(bench.env, bench.directory)],
+    "file": lambda bench: ["", "## A large file", "", large_file(bench.env, bench.directory)],
+    "load": lambda bench: ["", "## Load", "", load.measure(bench.stack)],
+    "sweep": lambda bench: ["", "## Sweep", "", sweep.measure(bench.stack)],
+}
+"""By name: what returns the lines of a part of the page."""
+
+
+def write(name: str, lines: list[str]) -> None:
+    """Replace one part of the page."""
+    found = re.split(r"<!-- (\w+) -->\n", PAGE.read_text())[1:]
+    parts = dict(zip(found[::2], found[1::2]))
+    heading = next(number for number, line in enumerate(lines) if line.startswith("## "))
+    lines = [*lines[: heading + 1], "", f"On {datetime.date.today():%d %B %Y}.", *lines[heading + 1 :]]
+    parts[name] = "\n".join(lines)
+    body = [f"<!-- {part} -->\n{parts[part].strip()}\n" for part in PARTS if part in parts]
+    PAGE.write_text("\n".join([INTRODUCTION, *body]))
+
+
 def main() -> None:
+    names = sys.argv[1:] or list(PARTS)
     directory = Path(tempfile.mkdtemp(prefix="s3xcom-bench-"))
     try:
         with Stack(print) as stack:
-            pythons = {peer.title: peer.python(directory) for peer in PEERS}
-            lines = [*INTRODUCTION.splitlines(), *compare(stack, directory, pythons)]
-            env = environment(stack, directory)
-            lines += kinds.measure(env, directory)
-            lines += database.measure(stack, env, directory)
-            lines += mapped.measure(stack, directory, pythons)
-            for measured in (import_time(env, directory), large_file(env, directory)):
-                print(measured, flush=True)
-                lines += ["", measured]
-            for title, part in (("Load", load), ("Sweep", sweep)):
-                lines += ["", f"## {title}", "", part.measure(stack)]
-                print(lines[-1], flush=True)
-        PAGE.write_text("\n".join([*lines, ""]))
+            has_peers = {"backends", "expanding"} & set(names)
+            pythons = {peer.title: peer.python(directory) for peer in PEERS if has_peers or not peer.packages}
+            for name in names:
+                lines = PARTS[name](Bench(stack, directory, pythons))
+                print(*lines, sep="\n", flush=True)
+                write(name, lines)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

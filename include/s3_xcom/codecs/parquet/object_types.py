@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     if pa.types.is_string(array.type):  # as it was written before November 2026
         return objects([None if text is None else uuid.UUID(text) for text in array.to_pylist()])
     numbers = array.to_pandas().tolist()
-    return objects([None if number is None else uuid.UUID(bytes=number) for number in numbers])
+    from_bytes = functools.partial(int.from_bytes, byteorder="big")
+    return objects([None if number is None else uuid.UUID(int=from_bytes(number)) for number in numbers])
 
 
 def _encode_memoryview(items: list, above: Above) -> tuple[pa.Array, Spec]:
