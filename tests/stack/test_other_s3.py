@@ -59,7 +59,7 @@ def test_testdag_runs_on_it(elsewhere, server):
     assert "localstack" not in services
     _, state = elsewhere.run_dag("TestDag", {})
     assert state == "failed"  # there is no bucket, and the server is kept from making one
-    assert BUCKET not in [bucket.name for bucket in server_buckets(server)]
+    assert BUCKET not in bucket_names(server)
     done = elsewhere.run_in("airflow-scheduler", "python", "-m", "include.s3_xcom", "init")
     assert done.returncode == 3
     assert "bucket created" in done.stdout
@@ -71,6 +71,6 @@ def test_testdag_runs_on_it(elsewhere, server):
     assert sum("/task_id=retrieve_data/" in name for name in names) == 3
 
 
-def server_buckets(server: SeaweedFS) -> list:
+def bucket_names(server: SeaweedFS) -> list[str]:
     bucket = bucket_at(server.url, BUCKET, verify=str(server.certificate))
     return [item["Name"] for item in bucket.meta.client.list_buckets()["Buckets"]]
