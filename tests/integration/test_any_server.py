@@ -23,13 +23,13 @@ FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 
 GAPS = {
     "localstack": [],
-    "seaweedfs": ["public access is NOT blocked"],
+    "seaweedfs": ["public access is NOT blocked", "default encryption is NOT on"],
     "ceph": ["default encryption is NOT on"],
 }
 """What the server lacks, as ``init`` says it."""
 
 
-def test_init_sets_what_the_server_has_and_says_what_it_lacks(s3, monkeypatch, capsys):
+def test_after_init_which_says_what_the_server_lacks_values_can_be_pushed(new_task, s3, monkeypatch, capsys):
     monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", "made-by-init")
     monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "7")
     for is_new in (True, False):
@@ -41,6 +41,10 @@ def test_init_sets_what_the_server_has_and_says_what_it_lacks(s3, monkeypatch, c
     client = s3.meta.client
     rules = client.get_bucket_lifecycle_configuration(Bucket="made-by-init")["Rules"]
     assert {rule["ID"] for rule in rules} >= {"s3-xcom-abort-incomplete-uploads:xcom", "s3-xcom-expire:xcom"}
+    new_task().push([1])
+    bucket = s3.meta.client.list_objects_v2(Bucket="made-by-init")
+    assert [item["Size"] for item in bucket["Contents"]] == [3]
+    client.delete_object(Bucket="made-by-init", Key=bucket["Contents"][0]["Key"])
     client.delete_bucket(Bucket="made-by-init")
 
 

@@ -64,6 +64,7 @@ def test_testdag_runs_on_it(elsewhere, server):
     assert done.returncode == 3
     assert "bucket created" in done.stdout
     assert "public access is NOT blocked" in done.stderr
+    assert "default encryption is NOT on" in done.stderr
     _, state = elsewhere.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 3"})
     assert state == "success"
     bucket = bucket_at(server.url, BUCKET, verify=str(server.certificate))

@@ -62,8 +62,14 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         _create(s3, bucket)
         done.settings.append("bucket created")
 
-    def attempt(set_it: Callable[[], None], is_set: Callable[[], bool], phrases: list[str], gap: str) -> None:
-        why = _refusal(set_it, _is_aws(s3)) or _doubt(is_set)
+    def attempt(
+        set_it: Callable[[], None],
+        is_set: Callable[[], bool],
+        phrases: list[str],
+        gap: str,
+        works: Callable[[], str] = lambda: "",
+    ) -> None:
+        why = _refusal(set_it, _is_aws(s3)) or _doubt(is_set) or works()
         if why:
             done.gaps.append(f"{gap} (the S3 server answered {why})")
         else:
@@ -81,6 +87,7 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         lambda: _is_default(s3.get_bucket_encryption(Bucket=bucket), encryption),
         [f"default encryption on ({settings.sse or SSE_S3})"],
         "default encryption is NOT on: objects lie in clear text unless the server encrypts its disks",
+        lambda: "" if _is_aws(s3) else _undo_if_nothing_can_be_stored(s3, settings),
     )
     rules = _rules(settings)
     attempt(
@@ -185,6 +192,23 @@ def _encryption(settings: Settings) -> dict[str, Any]:
     # A bucket key spares most requests to KMS; double encryption cannot have one.
     has_key = settings.sse == "aws:kms"
     return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
+
+
+def _undo_if_nothing_can_be_stored(s3: BaseClient, settings: Settings) -> str:
+    """SeaweedFS without a key takes default encryption, and then no object.
+
+    :return: how it refuses an object; nothing if it takes one
+    """
+    where = {"Bucket": settings.bucket, "Key": "/".join(filter(None, (settings.prefix, "init")))}
+    try:
+        s3.put_object(Body=b"", **where)
+    except s3.exceptions.ClientError as error:
+        if _status(error) == 403:  # whoever makes the bucket may not have to store objects
+            return ""
+        s3.delete_bucket_encryption(Bucket=settings.bucket)
+        return f"{error.response['Error']['Code']} to an object, so it was switched off again"
+    s3.delete_object(**where)
+    return ""
 
 
 def _is_default(answer: dict[str, Any], encryption: dict[str, Any]) -> bool:
