@@ -106,9 +106,12 @@ class Ceph:
         self._run("ceph", "osd", "new", identity)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", identity)
         store = self._serve("ceph-osd", "-i", "0", "-f")
-        store.wait_until(
-            lambda: json.loads(self._run("ceph", "osd", "stat", "-f", "json"))["num_up_osds"] == 1, 60
-        )
+        store.wait_until(self._is_store_up, seconds=60)
+
+    def _is_store_up(self) -> bool:
+        with contextlib.suppress(StartError, KeyError, ValueError):
+            return json.loads(self._run("ceph", "osd", "stat", "-f", "json"))["num_up_osds"] == 1
+        return False
 
     def _run(self, program: str, *arguments: str | Path) -> str:
         command = [program, "-c", self._configuration, *arguments]

@@ -20,6 +20,7 @@ PUBLIC_ACCESS = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
+WITHOUT_ACLS = {**PUBLIC_ACCESS, "BlockPublicAcls": False}
 SSE_S3 = "AES256"
 RULE_IDS = ("s3-xcom-abort-incomplete-uploads", "s3-xcom-expire")
 """Ids of the lifecycle rules, before the prefix: several deployments may share a bucket."""
@@ -62,24 +63,33 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         _create(s3, bucket)
         done.settings.append("bucket created")
 
+    # Some servers take a setting and then store nothing. AWS is spared the look.
+    could_store = not _is_aws(s3) and not _why_nothing_is_stored(s3, settings)
+
     def attempt(
         set_it: Callable[[], None],
         is_set: Callable[[], bool],
         phrases: list[str],
         gap: str,
-        works: Callable[[], str] = lambda: "",
+        undo: Callable[[], Any] | None = None,
     ) -> None:
-        why = _refusal(set_it, _is_aws(s3)) or _doubt(is_set) or works()
+        why = _refusal(set_it, _is_aws(s3)) or _doubt(is_set)
+        if not why and undo is not None and could_store and (why := _why_nothing_is_stored(s3, settings)):
+            undo()
         if why:
             done.gaps.append(f"{gap} (the S3 server answered {why})")
         else:
             done.settings += phrases
 
     attempt(
-        lambda: s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS),
-        lambda: s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == PUBLIC_ACCESS,
+        lambda: _block_public_access(s3, settings, could_store),
+        lambda: (
+            s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+            in (PUBLIC_ACCESS, WITHOUT_ACLS)
+        ),
         ["public access blocked"],
         "public access is NOT blocked here: see to it that the server's own rules keep the bucket private",
+        lambda: s3.delete_public_access_block(Bucket=bucket),
     )
     encryption = _encryption(settings)
     attempt(
@@ -87,7 +97,7 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         lambda: _is_default(s3.get_bucket_encryption(Bucket=bucket), encryption),
         [f"default encryption on ({settings.sse or SSE_S3})"],
         "default encryption is NOT on: objects lie in clear text unless the server encrypts its disks",
-        lambda: "" if _is_aws(s3) else _undo_if_nothing_can_be_stored(s3, settings),
+        lambda: s3.delete_bucket_encryption(Bucket=bucket),
     )
     rules = _rules(settings)
     attempt(
@@ -194,20 +204,22 @@ def _encryption(settings: Settings) -> dict[str, Any]:
     return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
 
 
-def _undo_if_nothing_can_be_stored(s3: BaseClient, settings: Settings) -> str:
-    """SeaweedFS without a key takes default encryption, and then no object.
+def _block_public_access(s3: BaseClient, settings: Settings, could_store: bool) -> None:
+    """Ceph 16 stores nothing where public ACLs are refused; that they are ignored is enough."""
+    bucket = settings.bucket
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
+    if could_store and _why_nothing_is_stored(s3, settings):
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=WITHOUT_ACLS)
 
-    :return: how it refuses an object; nothing if it takes one
-    """
+
+def _why_nothing_is_stored(s3: BaseClient, settings: Settings) -> str:
+    """How the server refuses an object; nothing if it takes one."""
     where = {"Bucket": settings.bucket, "Key": "/".join(filter(None, (settings.prefix, "init")))}
     try:
         s3.put_object(Body=b"", **where)
+        s3.delete_object(**where)
     except s3.exceptions.ClientError as error:
-        if _status(error) == 403:  # whoever makes the bucket may not have to store objects
-            return ""
-        s3.delete_bucket_encryption(Bucket=settings.bucket)
         return f"{error.response['Error']['Code']} to an object, so it was switched off again"
-    s3.delete_object(**where)
     return ""
 
 
