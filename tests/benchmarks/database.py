@@ -44,10 +44,10 @@ def measure(stack: Stack, env: dict[str, str], directory: Path) -> list[str]:
 def main() -> None:
     import pandas as pd
     import psycopg2
-    from airflow.models.xcom import XCom
 
     from dags.test_dag import fetch_frame
     from include.s3_xcom import rows
+    from include.s3_xcom_backend import S3XComBackend
 
     connection = psycopg2.connect(sys.argv[1])
     took: dict[str, float] = {}
@@ -70,9 +70,9 @@ def main() -> None:
     timed("COPY to a CSV file, without reading it", copy)
     timed("`get_pandas_df`", lambda: pd.read_sql(QUERY, connection))
     frame = timed("`TestDag`'s `fetch_frame`", fetch)
-    row = timed("push of the frame", lambda: XCom.serialize_value(frame, **OWNER))
-    timed("pull of the frame", lambda: XCom.deserialize_value(SimpleNamespace(value=row)))
-    timed("push of `rows(frame)`", lambda: XCom.serialize_value(rows(frame), **OWNER))
+    row = timed("push of the frame", lambda: S3XComBackend.serialize_value(frame, **OWNER))
+    timed("pull of the frame", lambda: S3XComBackend.deserialize_value(SimpleNamespace(value=row)))
+    timed("push of `rows(frame)`", lambda: S3XComBackend.serialize_value(rows(frame), **OWNER))
     print(json.dumps(took))
 
 

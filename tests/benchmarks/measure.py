@@ -207,7 +207,7 @@ def memory(name: str, value: Any) -> dict[str, int]:
         with open("/proc/self/clear_refs", "w") as stream:
             stream.write("5")  # resets the peak: man 5 proc
         kept = action()
-        result[f"{what} memory"] = resident("VmHWM") - before
+        result[f"{what} memory"] = max(0, resident("VmHWM") - before)
         del kept
     return result
 
