@@ -11,15 +11,14 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom import File, rows
 from include.s3_xcom.__main__ import main
 from include.s3_xcom.admin.sweep import sweep
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, SettingError, XComError
 from include.s3_xcom.s3 import copies, uploads
 from include.s3_xcom.s3.store import Store
+from tests.helpers import altering
 from tests.servers import CHOSEN
-
-FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 
 GAPS = {
     "localstack": [],
@@ -55,33 +54,6 @@ def test_a_mistyped_bucket_is_named_and_not_made(task, s3, monkeypatch):
     assert "mistyped" not in [bucket["Name"] for bucket in s3.meta.client.list_buckets()["Buckets"]]
 
 
-def alter(s3, key: str) -> None:
-    stored = s3.Object(key)
-    body = bytearray(stored.get()["Body"].read())
-    body[len(body) // 3] ^= 1
-    stored.put(Body=bytes(body))
-
-
-def csv(directory) -> File:
-    path = directory / "a.csv"
-    path.write_bytes(b"1,Hualian\n" * 1000)
-    return File(path)
-
-
-KINDS = {
-    "frame": lambda path: FRAME,
-    "dict": lambda path: {"a": list(range(5000))},
-    "text": lambda path: "text" * 5000,
-    "bytes": lambda path: os.urandom(5000),
-    "rows": lambda path: rows(FRAME),
-    "batches": lambda path: batches(FRAME, 100),
-    "items": lambda path: items([{"n": n} for n in range(3000)]),
-    "items of bytes": lambda path: items([os.urandom(100)] * 300),
-    "file": lambda path: csv(path),
-    "files in a dict": lambda path: {"a": csv(path)},
-}
-
-
 def reads(task, kind: str) -> list:
     """Each way to read a value."""
     if kind == "file":
@@ -93,21 +65,22 @@ def reads(task, kind: str) -> list:
     return [task.pull]
 
 
-@pytest.mark.parametrize("change", [alter, lambda s3, key: s3.Object(key).delete()], ids=["altered", "gone"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "change", [altering.alter, lambda s3, key: s3.Object(key).delete()], ids=["altered", "gone"]
+)
+@pytest.mark.parametrize("kind", altering.KINDS)
 def test_what_was_altered_or_is_gone_is_neither_read_nor_pushed_again(new_task, s3, tmp_path, kind, change):
     first, second = new_task(), new_task()
-    first.push(KINDS[kind](tmp_path))
-    key = first.object_key() if kind != "files in a dict" else re.sub(r"json$", "0.csv", first.object_key())
+    first.push(altering.KINDS[kind](tmp_path))
+    key = altering.key_of(first, kind)
     change(s3, key)
-    error = IntegrityError if change is alter else ObjectMissingError
+    error = IntegrityError if change is altering.alter else ObjectMissingError
     for read in reads(first, kind):
         with pytest.raises(error):
             read()
     with pytest.raises(error):
         second.push(first.pull())
-    run = second.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
-    assert [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key] == []
+    assert altering.stored_of(second, s3) == []
 
 
 @pytest.mark.parametrize("size", [2**40, 5 * 2**20], ids=["in one piece", "in parts"])
@@ -164,6 +137,5 @@ def test_where_the_encryption_that_is_set_is_not_confirmed_nothing_is_stored(tas
     monkeypatch.setenv("AIRFLOW__S3_XCOM__SSE", "AES256")
     with contextlib.suppress(XComError):
         task.push([1])
-    run = task.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
-    stored = [item.Object() for item in s3.objects.all() if f"run_id={run}/" in item.key]
+    stored = map(s3.Object, altering.stored_of(task, s3))
     assert [item.server_side_encryption for item in stored] == ["AES256"] * (CHOSEN == "localstack")

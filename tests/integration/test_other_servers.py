@@ -9,18 +9,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-import pandas as pd
 import pytest
 
-from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom import File, items, rows
 from include.s3_xcom.errors import IntegrityError, SettingError
 from include.s3_xcom.s3 import copies, pinned, uploads
 from tests.helpers import faults
+from tests.helpers.altering import FRAME, KINDS, alter, csv, key_of, stored_of
 from tests.helpers.proxy import Proxy
 
 changes_requests = pytest.mark.servers("localstack", why="it checks no signature of a changed request")
-
-FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 
 
 @pytest.fixture
@@ -68,28 +66,7 @@ def without(name: bytes) -> Callable[[bytes], bytes]:
 IGNORES_CONDITIONS = without(rb"(?:x-amz-copy-source-)?if-match")
 
 
-def alter(s3, key: str) -> None:
-    stored = s3.Object(key)
-    body = bytearray(stored.get()["Body"].read())
-    at = len(body) // 3
-    body[at] ^= 1
-    stored.put(Body=bytes(body))
-
-
-SEQUENCES = {
-    "rows": lambda path: rows(FRAME),
-    "batches": lambda path: batches(FRAME, 100),
-    "items": lambda path: items([{"n": n} for n in range(3000)]),
-    "items of bytes": lambda path: items([os.urandom(100)] * 300),
-    "file": lambda path: csv(path),
-    "files in a dict": lambda path: {"a": csv(path)},
-}
-
-
-def csv(directory) -> File:
-    path = directory / "a.csv"
-    path.write_bytes(b"1,Hualian\n" * 1000)
-    return File(path)
+SEQUENCES = {kind: KINDS[kind] for kind in KINDS if kind not in ("frame", "dict", "text", "bytes")}
 
 
 @changes_requests
@@ -101,13 +78,12 @@ def test_what_was_altered_is_not_pushed_again_where_the_server_ignores_condition
     first, second = new_task(), new_task()
     first.push(SEQUENCES[kind](tmp_path))
     pulled = first.pull()
-    key = first.object_key() if kind != "files in a dict" else re.sub(r"json$", "0.csv", first.object_key())
+    key = key_of(first, kind)
     alter(s3, key)
     with pytest.raises(IntegrityError, match="not the one that was pushed") as raised:
         second.push(pulled)
     assert second.ids["run_id"] in str(raised.value)
-    run = second.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
-    assert [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key] == []
+    assert stored_of(second, s3) == []
 
 
 @changes_requests
@@ -238,7 +214,7 @@ def test_a_restored_value_that_was_not_read_can_be_pushed_on(new_task, s3, tmp_p
     first, second = new_task(), new_task()
     value = SEQUENCES[kind](tmp_path)
     first.push(value)
-    key = first.object_key() if kind != "files in a dict" else re.sub(r"json$", "0.csv", first.object_key())
+    key = key_of(first, kind)
     restore_with_another_etag(s3, key)
     second.push(first.pull())
     monkeypatch.setattr(pinned, "_restored", {})
@@ -351,11 +327,6 @@ def test_where_a_server_does_not_confirm_the_encryption_nothing_is_pushed(
         ):
             second.push(value)
     assert stored_of(second, s3) == []
-
-
-def stored_of(task, s3) -> list[str]:
-    run = task.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
-    return [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key]
 
 
 ETAGS = re.compile(rb"\b[0-9a-f]{32}\b")

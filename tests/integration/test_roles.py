@@ -13,6 +13,7 @@ import pytest
 
 from embedded.localstack import LocalStack
 from include.s3_xcom.s3.store import Store
+from tests.servers import running
 
 ROLE = "arn:aws:iam::000000000000:role/xcom"
 
@@ -20,13 +21,8 @@ ROLE = "arn:aws:iam::000000000000:role/xcom"
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory) -> Iterator[LocalStack]:
     """S3, and the service that hands out roles."""
-    server = LocalStack(tmp_path_factory.mktemp("aws"), services="s3,sts")
-    try:
-        server.launch()
-        server.wait()
+    with running(LocalStack(tmp_path_factory.mktemp("aws"), services="s3,sts")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.certificates import make_certificate
 from tests.helpers.outside import bucket_at
+from tests.servers import running
 from tests.servers.seaweedfs import LOGIN, SeaweedFS
 from tests.stack.conftest import ComposeStack
 
@@ -25,13 +26,8 @@ def gateway() -> str:
 @pytest.fixture(scope="module")
 def server(gateway, tmp_path_factory) -> Iterator[SeaweedFS]:
     directory = tmp_path_factory.mktemp("s3")
-    server = SeaweedFS(directory, gateway, make_certificate(directory, "ca", address=gateway))
-    try:
-        server.launch()
-        server.wait()
+    with running(SeaweedFS(directory, gateway, make_certificate(directory, "ca", address=gateway))) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

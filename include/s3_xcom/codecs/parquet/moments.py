@@ -17,14 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from include.s3_xcom.codecs.parquet import nested_columns
+from include.s3_xcom.codecs.parquet.nested_columns import NotExactError
 from include.s3_xcom.codecs.tagged_json import zones
 
 MAX_ZONES = 127
 _EPOCH = datetime.datetime(1970, 1, 1)
-
-
-class NotExactError(Exception):
-    """Arrow's type would change an object."""
 
 
 def encode(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from include.s3_xcom.codecs.parquet import moments
+from include.s3_xcom.codecs.tagged_json import runs
 
 MAX_DEPTH = 8
 """Containers within containers; deeper ones are JSON."""
@@ -27,17 +27,19 @@ MAX_ELEMENTS = 2**31 - 1
 """Of all lists of a column: Arrow counts them with 32 bits."""
 
 
+class NotExactError(Exception):
+    """Arrow's type would change an object."""
+
+
 def encode_dicts(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Dicts as structs. As :attr:`.ColumnType.encode`."""
     from include.s3_xcom.codecs.parquet import object_columns
 
     present = [item for item in items if type(item) is dict]
     _require_new(present, above)
-    names = list(present[0])
-    if not 0 < len(names) <= MAX_FIELDS or "" in names or len(set(map(tuple, present))) > 1:
-        raise moments.NotExactError
-    if set(map(type, itertools.chain.from_iterable(present))) != {str}:
-        raise moments.NotExactError
+    names = runs.common_keys(present)
+    if not names or len(names) > MAX_FIELDS or "" in names:
+        raise NotExactError
     has_nulls = len(present) < len(items)
     nothing = dict.fromkeys(names)
     filled = [item if type(item) is dict else nothing for item in items] if has_nulls else items
@@ -73,7 +75,7 @@ def encode_lists(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[s
     _require_new(present, above)
     elements = list(itertools.chain.from_iterable(present))
     if len(elements) > MAX_ELEMENTS:
-        raise moments.NotExactError
+        raise NotExactError
     array, spec = object_columns.encode_list(elements, (*above, present))
     array = _typed(array)
     kind = type(present[0])
@@ -98,7 +100,7 @@ def decode_lists(array: pa.ChunkedArray, spec: dict[str, Any], kind: type = list
         inner = pa.chunked_array([chunk.values.slice(first, last - first)])
         elements = kind(object_columns.decode(inner, spec["items"]).tolist())
         starts = (offsets - first).tolist()
-        values[at : at + len(chunk)] = [elements[i:j] for i, j in itertools.pairwise(starts)]
+        values[at : at + len(chunk)] = [elements[i:j] for i, j in zip(starts, starts[1:])]  # noqa: RUF007 - Python 3.9 has no pairwise
         at += len(chunk)
     values[array.is_null().to_numpy()] = None
     return values
@@ -129,11 +131,11 @@ def fields(array: pa.ChunkedArray) -> list[pa.ChunkedArray]:
 def _require_new(present: list, above: tuple[list, ...]) -> None:
     """Containers that lie in themselves would never end, and those in each other grow with each level."""
     if len(above) > MAX_DEPTH:
-        raise moments.NotExactError
+        raise NotExactError
     if above:
         ids = set(map(id, present))
         if not all(ids.isdisjoint(map(id, level)) for level in above):
-            raise moments.NotExactError
+            raise NotExactError
 
 
 def _validity(items: list, kind: type) -> pa.Buffer:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.s3_xcom.codecs.parquet import moments, nested_columns
-from include.s3_xcom.codecs.parquet.moments import NotExactError
+from include.s3_xcom.codecs.parquet.nested_columns import NotExactError
 from include.s3_xcom.codecs.tagged_json import stdlib
 
 Spec = dict[str, Any]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import itertools
 import operator
 import uuid
 from collections.abc import Callable, Sequence
@@ -54,9 +53,8 @@ def _dumps_rows(rows: list[dict]) -> list[str] | None:
     """Dicts of the same keys; None if they are not."""
     if len(rows) < runs.MIN_ITEMS:
         return None
-    keys = set(map(tuple, rows))
-    names = keys.pop()
-    if keys or not are_plain_names(names) or not runs.are_texts(itertools.chain.from_iterable(rows)):
+    names = runs.common_keys(rows)
+    if not names or not are_plain_names(names):
         return None
     return dumps_table(names, [list(map(operator.itemgetter(name), rows)) for name in names])
 

@@ -21,7 +21,7 @@ import math
 import operator
 import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.codecs.tagged_json import stdlib, zones
@@ -71,9 +71,12 @@ def are_plain(items: list) -> bool:
     )
 
 
-def are_texts(values: Iterable[Any]) -> bool:
-    """Whether all values are strings, and none of a class that only equals one."""
-    return set(map(type, values)) == {str}
+def common_keys(rows: list[dict]) -> list[str] | None:
+    """The keys of dicts, if all have the same in the same order: strings, and none of a subclass."""
+    shapes = set(map(tuple, rows))
+    if len(shapes) > 1 or not set(map(type, itertools.chain.from_iterable(rows))) <= {str}:
+        return None
+    return list(shapes.pop())
 
 
 def run_back(value: Any, of: str) -> list:
@@ -143,15 +146,14 @@ _CONTAINERS = {kind.__name__: kind for kind in (tuple, list, dict)}
 
 def _table(encoder: Encoder, rows: list, kind: type) -> Any:
     """Rows by columns, if all have the same keys, or the same length."""
-    shapes = set(map(tuple, rows)) if kind is dict else set(map(len, rows))
-    shape = shapes.pop()
-    if shapes or not shape:
-        return None
-    names = list(shape if kind is dict else range(shape))
-    fields = {"keys": names} if kind is dict else {}
     if kind is dict:
-        is_text = are_texts(itertools.chain.from_iterable(rows))
-        if not is_text or not all(map(stdlib.is_unicode, names)):
+        names = common_keys(rows)
+        if not names or not all(map(stdlib.is_unicode, names)):
+            return None
+        fields = {"keys": names}
+    else:
+        names, fields = range(len(rows[0])), {}
+        if not names or set(map(len, rows)) != {len(names)}:
             return None
     columns = []
     for name in names:
