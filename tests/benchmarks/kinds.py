@@ -58,6 +58,7 @@ def _record(i: int) -> dict[str, Any]:
 
 
 KINDS: dict[str, Callable[[], Any]] = {
+    "one row, for what any push and pull takes": lambda: pd.DataFrame({"value": [1]}),
     "query result": lambda: single.query_result(ROWS),
     "column of Decimal": lambda: _column(_decimal, nulls=True),
     "column of Decimal, several exponents": lambda: _column(lambda i: Decimal(i).scaleb(-(i % 5))),
@@ -137,7 +138,7 @@ def measure(env: dict[str, str], directory: Path) -> list[str]:
     """The lines of the table, made by a process of its own."""
     lines = [
         "",
-        f"## Kinds of values, {ROWS:,} rows or items each",
+        f"## Kinds of values, {ROWS:,} rows or items each but for the first",
         "",
         "The floor is the same content, as the same Python objects, through pyarrow or json.",
         "",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import fractions
+
+import pandas as pd
+import pendulum
 import pytest
+from psycopg2.extras import NumericRange
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
@@ -34,6 +40,14 @@ def test_it_comes_back_equal_from_within_containers(name):
 
 
 @pytest.mark.parametrize("name", KEPT)
+def test_many_come_back_equal(name):
+    parts = KEPT[name]()
+    for part in parts if type(parts) is list else [parts]:
+        for values in ([part] * 20, [None, *[part] * 20], [*[part] * 20, 5]):
+            assert_same(round_trip(values), values)
+
+
+@pytest.mark.parametrize("name", KEPT)
 def test_it_comes_back_equal_from_the_database_if_it_stays_there(name):
     row = codecs.encode_small(KEPT[name]())
     if row is not None:
@@ -46,6 +60,36 @@ def test_it_is_refused(name):
     for pushed in (value, {"k": [value]}):
         with pytest.raises(UnsupportedValueError):
             codecs.encode(pushed)
+
+
+@pytest.mark.parametrize("name", kinds.KINDS["Refused"])
+def test_one_among_many_is_refused_by_its_place(name):
+    plain = {"datetime with a zone of dateutil's files": dt.datetime(2020, 7, 1)}.get(name, 1)
+    with pytest.raises(UnsupportedValueError, match=r"at value\[19\]"):
+        codecs.encode([*[plain] * 19, kinds.KINDS["Refused"][name]()])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dt.timedelta(1),
+        pd.Timestamp("2020-01-01", tz="Europe/Berlin"),
+        pendulum.datetime(2020, 7, 1, tz="Europe/Berlin"),
+        dt.datetime(2020, 7, 1, tzinfo=kinds.BERLIN),
+        kinds.Order(1, []),
+        kinds.Point(1, 2),
+        kinds.Access.READ,
+        NumericRange(1, 5),
+        fractions.Fraction(1, 3),
+        bytearray(b"x"),
+        1j,
+        float("nan"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_many_share_stands_once(value):
+    body = bytes(codecs.encode([value, *[value] * 99, None]).body)
+    assert body.count(b"__s3_xcom__") == 1
 
 
 @pytest.mark.parametrize("name", CLASSES)

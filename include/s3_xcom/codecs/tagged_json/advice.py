@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import Any
 
@@ -29,6 +30,7 @@ _DATABASE_TYPES = (
 )
 
 
+@functools.lru_cache(maxsize=256)
 def database_advice(kind: type) -> str | None:
     """What to return instead of an object of a database driver or SQLAlchemy; None for other types."""
     names = [(base.__module__, base.__name__) for base in kind.__mro__]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -35,13 +36,19 @@ def encode(encoder: Encoder, value: Any) -> Any:
     if tagger is None or isinstance(value, type) or database_advice(kind) is not None:
         raise unsupported(value)
     name = type_name(kind)
-    _check_importable(kind, name)
+    if kind not in encoder.can_be_pulled:
+        _check_importable(kind, name)
+        _check_admitted(name)
+        encoder.can_be_pulled.add(kind)
+    return tagger(encoder, value, name)
+
+
+def _check_admitted(name: str) -> None:
     if not is_admitted(name):
         raise UnsupportedValueError(
             f"the class {name} is not admitted by [core] allowed_deserialization_classes, so it could not be "
             "pulled. Add it there, on all machines"
         )
-    return tagger(encoder, value, name)
 
 
 def _check_importable(kind: type, name: str) -> None:
@@ -62,8 +69,13 @@ def _find(module: str, qualname: str) -> Any:
     return found
 
 
-def _load(name: list) -> type:
-    """The class of a stored object. Nothing is imported before the class is admitted."""
+def load(name: list | type) -> type:
+    """The class of a stored object, by its name; itself if it was loaded before.
+
+    Nothing is imported before the class is admitted.
+    """
+    if isinstance(name, type):
+        return name
     module, qualname = map(as_str, as_list(name))
     full_name = f"{module}.{qualname}"
     if not is_admitted(full_name):
@@ -146,6 +158,7 @@ class _Field:
     argument: str | None  # of the class; None: not one
 
 
+@functools.lru_cache(maxsize=256)
 def _fields(kind: type) -> list[_Field]:
     if dataclasses.is_dataclass(kind):
         return [_Field(field.name, field.name if field.init else None) for field in dataclasses.fields(kind)]
@@ -180,34 +193,34 @@ _TAGGERS: list[tuple[Callable[[Any], bool], Callable[[Any, Any, str], Any]]] = [
 
 
 def _decode_enum(value: str, **fields: Any) -> Any:
-    kind = _load(fields["class"])
+    kind = load(fields["class"])
     if not issubclass(kind, enum.Enum):
         raise TypeError
     return kind[as_str(value)]
 
 
 def _decode_flag(value: Any, **fields: Any) -> Any:
-    kind = _load(fields["class"])
+    kind = load(fields["class"])
     if not issubclass(kind, enum.Enum):
         raise TypeError
     return kind(value)
 
 
 def _decode_named_tuple(value: list, **fields: Any) -> Any:
-    kind = _load(fields["class"])
+    kind = load(fields["class"])
     if not issubclass(kind, tuple):
         raise TypeError
     return kind._make(as_list(value))
 
 
 def _decode_serialized(value: Any, version: int, **fields: Any) -> Any:
-    kind = _load(fields["class"])
+    kind = load(fields["class"])
     with handled_within():
         return kind.deserialize(value, version)
 
 
 def _decode_fields(value: dict, **fields: Any) -> Any:
-    kind = _load(fields["class"])
+    kind = load(fields["class"])
     if not (dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")):
         raise TypeError
     return _rebuild(kind, value)

@@ -10,6 +10,7 @@ written down in docs/format.md. Decoding builds the types named there and runs n
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import json
@@ -55,14 +56,15 @@ def is_scalar(value: Any) -> bool:
     kind = type(value)
     if kind in _OUT:
         return kind is not list and (kind not in _STDLIB or _STDLIB[kind].scalar)
-    tagged = _find_library_type(value)
+    tagged = _find_library_type(kind)
     return tagged.scalar if tagged is not None else classes.is_scalar(value)
 
 
-def _find_library_type(value: Any) -> TaggedType | None:
-    for library in _packages(value) & _LIBRARIES.keys():
+@functools.lru_cache(maxsize=256)
+def _find_library_type(kind: type) -> TaggedType | None:
+    for library in _packages(kind) & _LIBRARIES.keys():
         for tagged in _library_types(library):
-            if tagged.fits(value):
+            if tagged.fits(kind):
                 return tagged
     return None
 
@@ -71,9 +73,10 @@ def _library_types(library: str) -> list[TaggedType]:
     return importlib.import_module(f"{__package__}.{_LIBRARIES[library]}").TYPES
 
 
-def _packages(value: Any) -> set[str]:
-    """The packages that the classes of a value come from."""
-    return {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
+@functools.lru_cache(maxsize=256)
+def _packages(kind: type) -> set[str]:
+    """The packages that a class and its bases come from."""
+    return {base.__module__.partition(".")[0] for base in kind.__mro__}
 
 
 def dumps_plain(value: dict | list) -> bytes | None:
@@ -228,6 +231,7 @@ class Encoder:
     def __init__(self, parts: Parts | None = None) -> None:
         self._parts = parts
         self._open: set[int] = set()  # ids of the containers around the current value
+        self.can_be_pulled: set[type] = set()  # classes that were looked at
 
     def encode(self, value: Any) -> Any:
         out = _OUT.get(type(value))
@@ -242,11 +246,13 @@ class Encoder:
 
     def _library_value(self, value: Any) -> Any:
         """A value of one of the libraries; None if it is none of theirs."""
-        packages = _packages(value)
+        tagged = _find_library_type(type(value))
+        if tagged is not None and tagged.scalar:
+            return tagged.out(self, value)
+        packages = _packages(type(value))
         for codec in registry.of_libraries():
             if codec.library in packages and (body := codec.encode(value)) is not None:
                 return self.blob(codec.name, codec.suffix, body)
-        tagged = _find_library_type(value)
         if tagged is not None:
             return tagged.out(self, value)
         return zones.other_zone_out(self, value) if packages & {"dateutil", "zoneinfo"} else None
@@ -261,18 +267,22 @@ class Encoder:
         self._open.discard(id(container))
         return encoded
 
-    def sequence(self, container: Collection[Any]) -> Any:
-        """The content of a list or the like, in bulk where it is long and of one type."""
-        if len(container) < runs.MIN_ITEMS:
-            return self.items(container, container)
+    def sequence(self, container: Any, items: Collection[Any] | None = None) -> Any:
+        """The content of a list or the like, in bulk where it is long and of one type.
+
+        :param items: the content, if iterating over the container does not give it
+        """
+        items = container if items is None else items
+        if len(items) < runs.MIN_ITEMS:
+            return self.items(container, items)
         self._enter(container)
-        encoded = self._in_bulk(list(container))
+        encoded = self._in_bulk(list(items))
         self._open.discard(id(container))
         return encoded
 
     def _in_bulk(self, values: list[Any]) -> Any:
         encoded = runs.encode(self, values)
-        return self._each(values) if encoded is None else encoded
+        return runs.gather(self._each(values)) if encoded is None else encoded
 
     def _each(self, items: Iterable[Any]) -> list[Any]:
         encoded = []
@@ -295,12 +305,14 @@ class Encoder:
         keys = list(value)
         is_object = set(map(type, keys)) <= {str} and RESERVED not in value
         if not is_object or not all(map(stdlib.is_unicode, keys)):
-            return self._dict_of_any_keys(value, keys)
+            return self.dict_tag("dict", value)
         return dict(zip(keys, self.fields(value, value)))
 
-    def _dict_of_any_keys(self, value: dict, keys: list[Any]) -> Any:
+    def dict_tag(self, name: str, value: dict, **fields: Any) -> dict[str, Any]:
+        """A dict of any keys: as pairs, or, where it is long, its keys and its values in bulk."""
+        keys = list(value)
         if len(keys) < runs.MIN_ITEMS:
-            return tag("dict", self.pairs(value))
+            return tag(name, self._pairs(value), **fields)
         self._enter(value)
         encoded_keys = self._in_bulk(keys)
         try:
@@ -308,7 +320,7 @@ class Encoder:
         except UnsupportedValueError as error:
             raise error.renamed(keys) from None
         self._open.discard(id(value))
-        return tag("dict", None, keys=encoded_keys, values=encoded_values)
+        return tag(name, None, keys=encoded_keys, values=encoded_values, **fields)
 
     def fields(self, container: Any, fields: Mapping[str, Any]) -> list[Any]:
         """Named values, encoded."""
@@ -317,7 +329,7 @@ class Encoder:
         except UnsupportedValueError as error:
             raise error.renamed(list(fields)) from None
 
-    def pairs(self, value: Mapping) -> list[list[Any]]:
+    def _pairs(self, value: Mapping) -> list[list[Any]]:
         """The items of a mapping, encoded as pairs."""
         keys = list(value)
         encoded_keys = self.items(value, keys)
@@ -348,7 +360,7 @@ class Decoder:
             "blob": lambda value, codec: _decode_blob(codec, from_base64(value)),
             "part": lambda value, codec: _decode_blob(codec, parts[as_str(value)]),
             "file": lambda value: find_file(value),
-            "run": runs.run_back,
+            "run": functools.partial(runs.run_back, _find_way_back),
             "table": runs.table_back,
         }
 

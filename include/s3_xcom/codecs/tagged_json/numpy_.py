@@ -51,7 +51,7 @@ def _dtype_back(value: str) -> np.dtype:
 
 def _objects_out(encoder: Encoder, value: np.ndarray) -> Any:
     order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
-    items = encoder.items(value, list(value.ravel(order)))
+    items = encoder.sequence(value, list(value.ravel(order)))
     return tag("numpy.objects", items, shape=list(value.shape), order=order)
 
 

@@ -4,6 +4,10 @@ A list of 16 Decimals or more, which may have None among them::
 
     {"__s3_xcom__": "run", "of": "Decimal", "value": ["1.50", null, "2.00", ...]}
 
+Values of any other type, if their tags differ in nothing but the value; what they share stands once::
+
+    {"__s3_xcom__": "run", "of": "pandas.Timedelta", "fields": {"unit": "ns"}, "value": [500, 750, ...]}
+
 A list of tuples, lists or dicts of one length, with the same keys, by columns, each a list again::
 
     [(1, date(2026, 1, 31)), (2, date(2026, 2, 28)), ...]
@@ -16,6 +20,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import fractions
+import functools
 import itertools
 import math
 import operator
@@ -24,15 +30,19 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tagged_json import stdlib, zones
+from include.s3_xcom.codecs.tagged_json import classes, stdlib, zones
 from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, from_base64, tag, to_base64
 from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.reference import RESERVED
 
 if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
 MIN_ITEMS = 16
 """Shorter lists are written value by value, which is easier to read."""
+
+_STAND_ALONE = {"blob", "file", "part", "run", "table"}
+"""Tags that no run is of."""
 
 SCALARS = {type(None), bool, int, float, str}
 """Types whose values JSON holds as they are, but for a few that :func:`are_plain` finds."""
@@ -44,16 +54,19 @@ def encode(encoder: Encoder, items: list) -> Any:
     :raises UnsupportedValueError: if a value in a tuple, list or dict cannot be pushed
     """
     types = set(map(type, items))
-    if types <= SCALARS:
-        return items if are_plain(items) else None
+    if types <= SCALARS and are_plain(items):
+        return items
     contents = types - {type(None)}
     kind = contents.pop()
     if contents:
         return None
-    if kind in _TEXTS:
-        out, _ = _TEXTS[kind]
-        texts = out(items)
-        return None if texts is None else tag("run", texts, of=kind.__name__)
+    if kind in _RUNS:
+        out, _ = _RUNS[kind]
+        values = out(items)
+        if values is not None:
+            return tag("run", values, of=kind.__name__)
+    if kind is datetime.datetime:
+        return _of_one_zone(items)
     if type(None) in types:
         return None
     if kind in _CONTAINERS.values():
@@ -63,12 +76,19 @@ def encode(encoder: Encoder, items: list) -> Any:
 
 def are_plain(items: list) -> bool:
     """Whether JSON holds each scalar as it is: no infinity, no very long integer, no lone surrogate."""
-    texts = "".join([item for item in items if type(item) is str])
-    return (
-        all(math.isfinite(item) for item in items if type(item) is float)
-        and all(item.bit_length() <= stdlib.MAX_DECIMAL_BITS for item in items if type(item) is int)
-        and stdlib.is_unicode(texts)
-    )
+    types = set(map(type, items))
+    for kind in types & _ARE_PLAIN.keys():
+        of_kind = items if len(types) == 1 else [item for item in items if type(item) is kind]
+        if not _ARE_PLAIN[kind](of_kind):
+            return False
+    return True
+
+
+_ARE_PLAIN: dict[type, Callable[[list], bool]] = {
+    float: lambda numbers: all(map(math.isfinite, numbers)),
+    int: lambda numbers: max(map(int.bit_length, numbers)) <= stdlib.MAX_DECIMAL_BITS,
+    str: lambda texts: stdlib.is_unicode("".join(texts)),
+}
 
 
 def common_keys(rows: list[dict]) -> list[str] | None:
@@ -79,21 +99,80 @@ def common_keys(rows: list[dict]) -> list[str] | None:
     return list(shapes.pop())
 
 
-def run_back(value: Any, of: str) -> list:
-    """Inverse of :func:`encode` for the tag ``run``."""
+def gather(encoded: list) -> Any:
+    """Tags of one name with the same fields as one tag for all; the list itself if they are anything else."""
+    tags = [item for item in encoded if item is not None]
+    first = tags[0] if tags else None
+    if type(first) is not dict or first.get(RESERVED, "run") in _STAND_ALONE:
+        return encoded
+    fields = {key: field for key, field in first.items() if key not in (RESERVED, "value")}
+    if not all(_differs_in_value(item, first, fields) for item in tags):
+        return encoded
+    values = [None if item is None else item["value"] for item in encoded]
+    return tag("run", values, of=first[RESERVED], fields=fields)
+
+
+def _differs_in_value(item: Any, first: dict, fields: dict) -> bool:
+    """Whether a value is the tag of another, but for its value. That of a run may not be null, as None is."""
+    return (
+        type(item) is dict
+        and item.keys() == first.keys()
+        and item[RESERVED] == first[RESERVED]
+        and item["value"] is not None
+        and all(item[name] == field for name, field in fields.items())
+    )
+
+
+def run_back(
+    find: Callable[[str], Callable[..., Any] | None], value: Any, of: str, fields: dict | None = None
+) -> list:
+    """Inverse of :func:`encode` for the tag ``run``, and of :func:`gather`.
+
+    :param find: finds the way back of one value by the name of its tag
+    """
     if of == "numpy":
         if getattr(value, "ndim", None) != 1:
             raise TypeError("it is no array of one dimension")
         return list(value)
-    _, back = _TEXTS[_TEXT_NAMES[as_str(of)]]
-    return [None if text is None else back(as_str(text)) for text in as_list(value)]
+    if fields is None:
+        _, back = _RUNS[_RUN_NAMES[as_str(of)]]
+    elif of == "datetime" and fields.keys() == {"tz"} and "utcoffset" not in fields["tz"]:
+        back = _back_to_zone(fields["tz"])
+    else:
+        if "class" in fields:
+            fields["class"] = classes.load(fields["class"])
+        back = functools.partial(find(as_str(of)), **fields)
+    return [None if item is None else back(item) for item in as_list(value)]
 
 
-# Types whose values are texts: the way out, for a whole list or not at all, above the way back of one.
+# Types whose values are written in bulk: the way out, for a whole list or not at all, above the way back of
+# one.
 
 
-def _each(out: Callable[[Any], str]) -> Callable[[list], list]:
+def _each(out: Callable[[Any], Any]) -> Callable[[list], list]:
     return lambda items: [None if item is None else out(item) for item in items]
+
+
+def _text(back: Callable[[str], Any]) -> Callable[[Any], Any]:
+    return lambda value: back(as_str(value))
+
+
+def _floats_out(items: list) -> list:
+    return [item if item is None or math.isfinite(item) else repr(item) for item in items]
+
+
+def _float_back(value: float | str) -> float:
+    return value if type(value) is float else stdlib.float_back(value)
+
+
+def _complexes_out(items: list) -> list | None:
+    is_plain = all(item is None or (math.isfinite(item.real) and math.isfinite(item.imag)) for item in items)
+    return _each(lambda item: [item.real, item.imag])(items) if is_plain else None
+
+
+def _fractions_out(items: list) -> list | None:
+    pairs = _each(lambda item: [item.numerator, item.denominator])(items)
+    return pairs if are_plain([number for pair in pairs if pair for number in pair]) else None
 
 
 def _datetimes_out(items: list) -> list | None:
@@ -111,33 +190,63 @@ def _is_plain_offset(zone: datetime.tzinfo) -> bool:
     return "name" not in zones.describe(zone, None)
 
 
+def _of_one_zone(items: list) -> Any:
+    """Datetimes that share a zone, as one tag; None if they do not."""
+    moments = [item for item in items if item is not None]
+    zone = moments[0].tzinfo
+    if zone is None or any(moment.tzinfo is not zone or moment.fold for moment in moments):
+        return None
+    try:
+        described = zones.describe(zone, moments[0])
+    except UnsupportedValueError:  # which value it is, is told when they are written one by one
+        return None
+    if "utcoffset" in described:  # a zone of pytz is an object for each of its offsets
+        return None
+    values = _each(lambda moment: moment.replace(tzinfo=None).isoformat())(items)
+    return tag("run", values, of="datetime", fields={"tz": described})
+
+
+def _back_to_zone(tz: dict) -> Callable[[str], datetime.datetime]:
+    zone = zones.rebuild(tz)
+    return lambda text: datetime.datetime.fromisoformat(text).replace(tzinfo=zone)
+
+
 def _times_out(items: list) -> list | None:
     is_plain = all(item is None or (item.tzinfo is None and not item.fold) for item in items)
     return _each(datetime.time.isoformat)(items) if is_plain else None
 
 
-_TEXTS: dict[type, tuple[Callable[[list], list | None], Callable[[str], Any]]] = {
+_RUNS: dict[type, tuple[Callable[[list], list | None], Callable[[Any], Any]]] = {
+    bytearray: (_each(to_base64), lambda value: bytearray(from_base64(value))),
     bytes: (_each(to_base64), from_base64),
+    complex: (_complexes_out, lambda value: complex(*as_list(value))),
     datetime.date: (_each(datetime.date.isoformat), datetime.date.fromisoformat),
     datetime.datetime: (_datetimes_out, datetime.datetime.fromisoformat),
     datetime.time: (_times_out, datetime.time.fromisoformat),
-    decimal.Decimal: (_each(str), decimal.Decimal),
-    uuid.UUID: (_each(lambda value: value.hex), lambda text: uuid.UUID(hex=text)),
+    datetime.timedelta: (
+        _each(lambda item: [item.days, item.seconds, item.microseconds]),
+        lambda value: datetime.timedelta(*as_list(value)),
+    ),
+    decimal.Decimal: (_each(str), _text(decimal.Decimal)),
+    float: (_floats_out, _float_back),
+    fractions.Fraction: (_fractions_out, lambda value: fractions.Fraction(*as_list(value))),
+    uuid.UUID: (_each(lambda value: value.hex), _text(lambda text: uuid.UUID(hex=text))),
 }
-_TEXT_NAMES = {kind.__name__: kind for kind in _TEXTS}
+_RUN_NAMES = {kind.__name__: kind for kind in _RUNS}
 
 
 def _numpy_out(encoder: Encoder, items: list, kind: type) -> Any:
-    """numpy's numbers as an array."""
+    """numpy's numbers, dates and spans of time as an array."""
     numpy = sys.modules.get("numpy")
-    if numpy is None or not issubclass(kind, (numpy.number, numpy.bool_)) or kind is numpy.timedelta64:
+    if numpy is None or not issubclass(kind, (numpy.number, numpy.bool_, numpy.datetime64)):
         return None
-    dtype = numpy.dtype(kind)
-    if numpy.dtype(dtype.str).type is not kind or dtype.itemsize > 8:  # as .npy keeps it
+    dtypes = {item.dtype for item in items}  # they differ in the unit of time
+    dtype = dtypes.pop()
+    if dtypes or numpy.dtype(dtype.str).type is not kind or dtype.itemsize > 8:  # as .npy keeps it
         return None
     from include.s3_xcom.codecs import npy
 
-    array = numpy.array(items, kind)
+    array = numpy.array(items, dtype)
     return tag("run", encoder.blob("npy", ".npy", npy.encode(array)), of="numpy")
 
 

@@ -44,7 +44,7 @@ def _float_out(encoder: Encoder, value: float) -> Any:
     return value if math.isfinite(value) else tag("float", repr(value))
 
 
-def _float_back(value: str) -> float:
+def float_back(value: str) -> float:
     return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value]
 
 
@@ -168,11 +168,13 @@ def _default_dict_out(encoder: Encoder, value: collections.defaultdict) -> Any:
         raise UnsupportedValueError(
             "the factory of a defaultdict can be a builtin type or None. Return dict(...) of it"
         )
-    return tag("defaultdict", encoder.pairs(value), factory=name)
+    return encoder.dict_tag("defaultdict", value, factory=name)
 
 
-def _default_dict_back(value: list, factory: str | None) -> collections.defaultdict:
-    return collections.defaultdict(None if factory is None else _FACTORIES[factory], as_list(value))
+def _default_dict_back(value: list | None, factory: str | None, **more: Any) -> collections.defaultdict:
+    return collections.defaultdict(
+        None if factory is None else _FACTORIES[factory], _dict_back(value, **more)
+    )
 
 
 def _deque_out(encoder: Encoder, value: collections.deque) -> Any:
@@ -223,20 +225,20 @@ def _sequence(kind: type) -> TaggedType:
     )
 
 
-def _mapping(kind: type, back: Callable[[list], Any] | None = None) -> TaggedType:
+def _mapping(kind: type) -> TaggedType:
     name = kind.__name__
     return TaggedType(
         name,
         (kind,),
-        lambda encoder, value: tag(name, encoder.pairs(value)),
-        lambda value: (back or kind)(as_list(value)),
+        lambda encoder, value: encoder.dict_tag(name, value),
+        lambda value, **more: kind(_dict_back(value, **more)),
         scalar=False,
     )
 
 
 TYPES = [
     TaggedType("int", (int,), _int_out, _int_back),
-    TaggedType("float", (float,), _float_out, _float_back),
+    TaggedType("float", (float,), _float_out, float_back),
     TaggedType("str", (str,), _str_out, _str_back),
     _parts(complex, "real", "imag"),
     _text("Decimal", decimal.Decimal, str, decimal.Decimal),
@@ -266,7 +268,7 @@ TYPES = [
         scalar=False,
     ),
     _mapping(collections.OrderedDict),
-    _mapping(collections.Counter, lambda pairs: collections.Counter(dict(pairs))),
+    _mapping(collections.Counter),
     TaggedType(
         "defaultdict", (collections.defaultdict,), _default_dict_out, _default_dict_back, scalar=False
     ),
