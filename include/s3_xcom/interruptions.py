@@ -25,6 +25,8 @@ Handler = Callable[[int, "FrameType | None"], object]
 
 _SIGNALS = sorted(signal.valid_signals())
 
+_thread = threading.local()
+
 _remembered: list[BaseException] | None = None
 """What handlers have raised since the outermost :func:`heard` block began; None outside of one."""
 
@@ -33,10 +35,12 @@ _remembered: list[BaseException] | None = None
 def heard() -> Iterator[None]:
     """Raise at the end of the block what a signal handler has raised into it, unless it comes out by itself.
 
-    Blocks may be nested. Python runs signal handlers in the main thread: in others there is nothing to hear.
+    Blocks may be nested. Python runs signal handlers in the main thread: others only hear, at the start of
+    the block, that they are to stop.
     """
     global _remembered
     if threading.current_thread() is not threading.main_thread():
+        raise_remembered()
         yield
         return
     is_outermost = _remembered is None
@@ -71,10 +75,28 @@ def raise_remembered(instead_of: BaseException | None = None) -> None:
     """Raise what a signal handler has raised into the block around, in the main thread, if it did.
 
     :param instead_of: the exception that the block ends with, if any
+    :raises StoppedError: in other threads, if their work is no longer wanted
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and _remembered and _remembered[0] is not instead_of:
+    if threading.current_thread() is not threading.main_thread():
+        stop = getattr(_thread, "stop", None)
+        if stop is not None and stop.is_set():
+            raise StoppedError
+    elif _remembered and _remembered[0] is not instead_of:
         raise _remembered[0] from _remembered[0].__cause__
+
+
+class StoppedError(BaseException):
+    """The work of a thread is no longer wanted. None of the exceptions that botocore takes for its own."""
+
+
+@contextlib.contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """For what a thread does for another: let :func:`raise_remembered` end it when it is no longer wanted."""
+    _thread.stop = stop
+    try:
+        yield
+    finally:
+        _thread.stop = None
 
 
 def _wrap_handlers(remembered: list[BaseException], wrappers: dict[int, tuple[Handler, Handler]]) -> None:

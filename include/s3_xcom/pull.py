@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from include.s3_xcom import codecs, mapped  # noqa: F401 - mapped sequences add their codecs
@@ -11,9 +12,10 @@ from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
-from include.s3_xcom.reference import RESERVED, Reference, check, file_reference
+from include.s3_xcom.reference import RESERVED, ObjectInfo, Reference, check, file_reference
 from include.s3_xcom.row import Row
 from include.s3_xcom.s3.errors import located
+from include.s3_xcom.s3.ranges import Arriving
 from include.s3_xcom.s3.store import Store
 
 
@@ -81,9 +83,12 @@ def fetch(store: Store, reference: Reference) -> Any:
     info = reference.info
     if info.codec == registry.PICKLE and not may_pickle():
         raise FormatError("It is a pickle, and [core] enable_xcom_pickling is off.")
-    pulled = registry.find(info.codec, may_pickle=True).pulled
-    if pulled is not None:
-        return pulled(store, reference)
+    codec = registry.find(info.codec, may_pickle=True)
+    if codec.pulled is not None:
+        return codec.pulled(store, reference)
+    arriving = store.arriving(reference) if codec.streams else None
+    if arriving is not None:
+        return _decode_arriving(arriving, info)
     body = store.get(reference)
     if info.compression:
         body = codecs.decompress(info.compression, body, info.raw_size or 0)
@@ -94,3 +99,17 @@ def fetch(store: Store, reference: Reference) -> Any:
         next(iter(info.shape), None),
         may_pickle=info.codec == registry.PICKLE,
     )
+
+
+def _decode_arriving(arriving: Arriving, info: ObjectInfo) -> Any:
+    """A large object, decoded while it comes. What came is compared with what was pushed at its end."""
+    with contextlib.closing(arriving):
+        try:
+            value = codecs.decode(
+                info.codec, arriving.body, None, next(iter(info.shape), None), wait=arriving.wait
+            )
+        except FormatError:
+            arriving.finish()  # which says so if it is not what was pushed
+            raise
+        arriving.finish()
+    return value

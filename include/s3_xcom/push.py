@@ -14,7 +14,7 @@ from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.keys import Owner
-from include.s3_xcom.mapped import Mapped
+from include.s3_xcom.mapped import EncodedSequence, Mapped
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
 from include.s3_xcom.on_airflow.deletion import delete_files_after_commit
@@ -69,6 +69,8 @@ class _Push:
             reference = self._copy(source, self._stem)
         elif isinstance(value, Mapped):
             reference = self._upload_pieces(value)
+        elif (streamed := codecs.stream(value)) is not None:
+            reference = self._upload_streamed(streamed)
         else:
             with _encode(value, self._upload_file) as encoded:
                 if encoded.size <= settings.inline_max_bytes and (row := codecs.inline(encoded)) is not None:
@@ -106,10 +108,18 @@ class _Push:
         )
         return self._reference(key, upload, encoded.info)
 
+    def _upload_streamed(self, streamed: codecs.Streamed) -> Reference:
+        key, upload = self._send(streamed, streamed.info)
+        return self._reference(key, upload, streamed.info)
+
     def _upload_pieces(self, sequence: Mapped) -> Reference:
         encoded = sequence.encode()
-        key = self._stem + encoded.suffix
         info = ObjectInfo(encoded.codec, sequence.type, sequence.shape)
+        key, upload = self._send(encoded, info)
+        return self._reference(key, upload, dataclasses.replace(info, layout=encoded.layout))
+
+    def _send(self, encoded: codecs.Streamed | EncodedSequence, info: ObjectInfo) -> tuple[str, Upload]:
+        key = self._stem + encoded.suffix
         upload = self._store.put_pieces(
             key,
             encoded.pieces,
@@ -117,7 +127,7 @@ class _Push:
             media_type=encoded.media_type,
             metadata=info.to_metadata(self._owner),
         )
-        return self._reference(key, upload, dataclasses.replace(info, layout=encoded.layout))
+        return key, upload
 
     def _copy(self, source: Reference, stem: str) -> Reference:
         """Copied rather than shared: so each object belongs to one XCom, and goes when that goes."""

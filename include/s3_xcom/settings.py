@@ -23,6 +23,7 @@ class Settings:
     :param max_attempts: how often a request is sent, or a broken download resumed, before it fails
     :param connect_timeout: in seconds; also limits sending where there is no TLS
     :param read_timeout: in seconds: the longest wait for an answer, and for each MiB of an object
+    :param transfer_connections: how many connections an object of more than 16 MiB is sent or read by
     :param sse: encryption that each upload asks for: ``AES256``, ``aws:kms`` or ``aws:kms:dsse``; empty: the
         bucket's default
     :param kms_key_id: the AWS KMS key for ``sse``; empty: the account's default key
@@ -37,5 +38,6 @@ class Settings:
     max_attempts: int = 5
     connect_timeout: int = 30
     read_timeout: int = 60
+    transfer_connections: int = 8
     sse: str = ""
     kms_key_id: str = ""

@@ -147,8 +147,9 @@ def _check_values(actual: Any, expected: Any, path: str) -> None:
         assert actual.dtype.ordered == expected.dtype.ordered
     if isinstance(expected.dtype, np.dtype) and expected.dtype.kind == "f":
         # Of a missing number, which of its many bit patterns it is does not count.
-        np.testing.assert_array_equal(np.asarray(actual), np.asarray(expected), err_msg=path)
-        assert (np.signbit(actual) == np.signbit(expected))[~np.isnan(np.asarray(expected))].all()
+        actual, expected = np.asarray(actual), np.asarray(expected)
+        np.testing.assert_array_equal(actual, expected, err_msg=path)
+        assert (np.signbit(actual) == np.signbit(expected))[~np.isnan(expected)].all()
         return
     _check_sequence(list(actual), list(expected), path)
 

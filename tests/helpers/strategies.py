@@ -211,7 +211,7 @@ def series(draw: st.DrawFn) -> pd.Series:
     size = draw(st.integers(0, 5))
     made = draw(_column(size))
     made.index = draw(_index(size))
-    made.name = draw(st.none() | hashables.filter(lambda value: value == value))
+    made.name = draw(st.none() | hashables.filter(lambda value: value is not pd.NA and value == value))
     return made
 
 

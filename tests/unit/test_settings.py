@@ -15,7 +15,7 @@ def test_without_settings_the_defaults_hold(monkeypatch):
 
 
 def test_each_setting_is_read(monkeypatch):
-    expected = Settings("b", "p/q", "conn", 9, "zstd", 30, 7, 3, 4, "aws:kms", "key")
+    expected = Settings("b", "p/q", "conn", 9, "zstd", 30, 7, 3, 4, 5, "aws:kms", "key")
     given = {**vars(expected), "prefix": "/p/q/", "compression": " ZSTD", "sse": "AWS:KMS"}
     for name, value in given.items():
         monkeypatch.setenv(f"AIRFLOW__S3_XCOM__{name.upper()}", str(value))
@@ -32,6 +32,7 @@ def test_each_setting_is_read(monkeypatch):
         ("retention_days", "-1", "a whole number, 0 or more"),
         ("max_attempts", "0", "a whole number, 1 or more"),
         ("read_timeout", "0.5", "a whole number, 1 or more"),
+        ("transfer_connections", "0", "a whole number, 1 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_what_would(monkeypatch, name, value, advice):

@@ -6,7 +6,7 @@ What is imported counts, in a process per task: pandas and pyarrow only when a v
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
 from include.s3_xcom.codecs import bundle, compression, registry, tagged_json
@@ -33,6 +33,7 @@ __all__ = [
     "encode_small",
     "inline",
     "pickled",
+    "stream",
     "unwrap",
 ]
 
@@ -89,6 +90,28 @@ def encode(value: Any, upload: Upload | None = None) -> Encoded:
         raise UnsupportedValueError(_TOO_DEEP) from None
     plain = map(registry.find, ("bytes", "text", "json"))
     return encoded or _encode_as(value, plain, _builtin_info) or _encode_tagged(value, upload)
+
+
+@dataclasses.dataclass(frozen=True)
+class Streamed:
+    """A large value as the bytes of an object, which are made while they are sent."""
+
+    info: ObjectInfo
+    pieces: Iterator[bytes]
+    suffix: str
+    media_type: str
+
+
+def stream(value: Any) -> Streamed | None:
+    """A large value, piece by piece; None if it is small, or of no kind that can be sent so.
+
+    :raises UnsupportedValueError: if it would come back changed, at the latest from the pieces
+    """
+    for codec in registry.of_libraries():
+        pieces = codec.stream(value)
+        if pieces is not None:
+            return Streamed(_library_info(codec, value), pieces, codec.suffix, codec.media_type)
+    return None
 
 
 def _encode_as(value: Any, codecs: Any, make_info: Callable[[Codec, Any], ObjectInfo]) -> Encoded | None:
@@ -164,6 +187,7 @@ def decode(
     find_file: Callable[[dict[str, Any]], Any] | None = None,
     rows: int | None = None,
     *,
+    wait: Callable[[int, int], None] | None = None,
     may_pickle: bool = False,
 ) -> Any:
     """Inverse of :func:`encode`.
@@ -171,12 +195,13 @@ def decode(
     :param name: of the codec
     :param find_file: makes a File of what ``upload`` returned for it
     :param rows: of a frame, how many were pushed
+    :param wait: waits until the bytes between two positions have come, for codecs that stream
     :param may_pickle: whether Airflow's configuration lets pickles be read
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
     codec = registry.find(name, may_pickle=may_pickle)
     try:
-        return codec.decode(body, Pulling(rows, find_file))
+        return codec.decode(body, Pulling(rows, find_file, wait))
     except XComError:
         raise
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -25,10 +25,12 @@ class Pulling:
 
     :param rows: of a frame, how many were pushed: a few bytes can claim billions
     :param find_file: makes a File of what is stored about it within a value
+    :param wait: waits until the bytes between two positions have come; None: all are there
     """
 
     rows: int | None = None
     find_file: Callable[[dict[str, Any]], Any] | None = None
+    wait: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Codec:
         there are no such values
     :param compressible: whether ``[s3_xcom] compression`` applies; other formats are dense already
     :param inline: whether a small value may stay in the metadata database, as JSON
+    :param streams: whether it can send and read a large value while it encodes and decodes: its module has
+        ``stream`` then, which returns pieces instead of the bytes, and its ``decode`` heeds ``wait``
     :param pulled: for values that are pulled without their data: makes one, of a store and a reference
     """
 
@@ -56,6 +60,7 @@ class Codec:
     library: str = ""
     compressible: bool = False
     inline: bool = False
+    streams: bool = False
     pulled: Callable[[Any, Any], Any] | None = None
 
     @property
@@ -68,6 +73,13 @@ class Codec:
         :raises UnsupportedValueError: if it would come back changed
         """
         return self._module.encode(value)
+
+    def stream(self, value: Any) -> Iterator[bytes] | None:
+        """The bytes for a large value, piece by piece. None if it is small, or not of this codec's kind.
+
+        :raises UnsupportedValueError: if it would come back changed, at the latest from the pieces
+        """
+        return self._module.stream(value) if self.streams else None
 
     def decode(self, body: bytes | memoryview, pulling: Pulling) -> Any:
         """Inverse of :meth:`encode`.

@@ -11,11 +11,11 @@ from include.s3_xcom.mapped.batches import CODEC, WIDE_CODEC, Batches, batches
 from include.s3_xcom.mapped.batches import whole as whole_frame
 from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
 from include.s3_xcom.mapped.rows import Rows, rows
-from include.s3_xcom.mapped.sequence import Mapped
+from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
 from include.s3_xcom.reference import Reference, malformed
 from include.s3_xcom.s3.store import Store
 
-__all__ = ["Mapped", "batches", "items", "rows", "whole"]
+__all__ = ["EncodedSequence", "Mapped", "batches", "items", "rows", "whole"]
 
 _KINDS: dict[str, tuple[type[Mapped], str, str]] = {
     "rows": (Rows, ".parquet", PARQUET),

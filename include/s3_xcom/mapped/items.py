@@ -20,11 +20,11 @@ from typing import Any
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.codecs.codec import JSON, ZIP
+from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
-from include.s3_xcom.mapped.sink import Sink
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 

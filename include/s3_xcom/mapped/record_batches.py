@@ -22,12 +22,12 @@ import pyarrow as pa
 from include.s3_xcom.codecs import arrow
 from include.s3_xcom.codecs.codec import ARROW, Pulling
 from include.s3_xcom.codecs.parquet import frames
+from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.batches import WIDE_CODEC
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, Block, Planner, from_entry
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence
-from include.s3_xcom.mapped.sink import Sink
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 

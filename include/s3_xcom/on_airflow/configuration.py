@@ -33,6 +33,7 @@ def load_settings() -> Settings:
         max_attempts=_number("max_attempts", least=1),
         connect_timeout=_number("connect_timeout", least=1),
         read_timeout=_number("read_timeout", least=1),
+        transfer_connections=_number("transfer_connections", least=1),
         sse=sse,
         kms_key_id=kms_key_id,
     )

@@ -24,6 +24,9 @@ MAX_BACKOFF_SECONDS = 20
 HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS = 1, 2
 """The timeouts, and with one attempt also the limits, of requests that somebody must not wait for."""
 
+_MORE_CONNECTIONS = 2
+"""Than those of one transfer: for the requests that begin and end it."""
+
 _LOUD_LOGGERS = ("botocore.auth", "botocore.endpoint")
 """At the level DEBUG these show whole requests: session tokens, and content."""
 
@@ -46,7 +49,7 @@ def get_client(settings: Settings, *, hasty: bool = False) -> BaseClient:
     """
     # A client's sockets must not be shared with the process this one was forked from.
     timeouts = settings.max_attempts, settings.connect_timeout, settings.read_timeout
-    identity = os.getpid(), settings.conn_id, *timeouts, hasty
+    identity = os.getpid(), settings.conn_id, *timeouts, settings.transfer_connections, hasty
     client = _clients.get(identity)
     if client is None:
         with heard():  # making one reads files and may ask other services; they must not swallow it
@@ -67,7 +70,8 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(logging.INFO)
     ours = _config(settings.max_attempts, settings.connect_timeout, settings.read_timeout)
-    config = ours.merge(access.config or Config())  # the connection's settings take precedence
+    at_once = Config(max_pool_connections=settings.transfer_connections + _MORE_CONNECTIONS)
+    config = ours.merge(at_once).merge(access.config or Config())  # the connection's settings take precedence
     if hasty:
         config = config.merge(_config(1, HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS))
     client = access.session.client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, StorageError
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SINGLE_COPY_BYTES = 5 * 1024**3  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-COPY_PART_BYTES = 1024**3
+SINGLE_COPY_BYTES = 1024**3
+"""Up to here S3 copies with one request (it takes 5 GiB); more in parts, several at once.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+"""
+
+COPY_PART_BYTES = 256 * 1024**2
 
 
 def copy(store: Store, source: Reference, target: Target) -> str:
@@ -73,8 +79,9 @@ def _copy_within_s3(store: Store, source: Reference, target: Target) -> str:
 
 
 def _copy_in_parts(store: Store, source: Reference, target: Target, origin: dict[str, Any]) -> str:
-    starts = range(0, source.size, COPY_PART_BYTES)
-    spans = [f"bytes={start}-{min(start + COPY_PART_BYTES, source.size) - 1}" for start in starts]
+    size = max(COPY_PART_BYTES, math.ceil(source.size / uploads.MAX_PARTS))
+    starts = range(0, source.size, size)
+    spans = [f"bytes={start}-{min(start + size, source.size) - 1}" for start in starts]
 
     def copy_part(span: str, **where: Any) -> dict[str, Any]:
         with target.translated(source.pushed):

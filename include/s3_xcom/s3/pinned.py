@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import StorageError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _CHUNK_BYTES = 1024 * 1024
+
+_lock = threading.Lock()
 
 _restored: dict[str, str] = {}
 """The ETags of objects that have the content of their references, but another ETag, by address."""
@@ -42,7 +45,9 @@ def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, s
         if same_etag(response.get("ETag", ""), etag):
             return response
         response["Body"].close()
-    found = _etag_by_content(client, reference)
+    with _lock:  # of several ranges that are read at once, one looks
+        known = current_etag(reference)
+        found = known if known != etag else _etag_by_content(client, reference)
     if found is None:
         raise errors.replaced(reference)
     if not found:

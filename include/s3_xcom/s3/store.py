@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import itertools
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import copies, errors, setup, uploads
+from include.s3_xcom.s3 import copies, errors, ranges, setup, uploads
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
 from include.s3_xcom.s3.client import get_client
+from include.s3_xcom.s3.ranges import Arriving, RangeStream
 from include.s3_xcom.s3.uploads import Target, Upload
 from include.s3_xcom.settings import Settings
 
@@ -133,21 +135,31 @@ class Store:
 
     # Reading
 
-    def get(self, reference: Reference) -> bytes:
-        """The whole object, exactly as it was pushed.
+    def get(self, reference: Reference) -> bytes | memoryview:
+        """The whole object, exactly as it was pushed; a large one by several requests at once.
 
         :raises ObjectMissingError: if it is gone
         :raises IntegrityError: if it is not the one that was pushed
         """
-        with Body(self, reference) as body:
-            return body.readall()
+        arriving = self.arriving(reference)
+        if arriving is None:
+            with Body(self, reference) as body:
+                return body.readall()
+        with contextlib.closing(arriving):
+            return arriving.finish()
+
+    def arriving(self, reference: Reference) -> Arriving | None:
+        """A large object, to be read while it comes; None if one request is enough for it."""
+        return Arriving(self, reference) if reference.size > ranges.SINGLE_GET_BYTES else None
 
     def open(self, reference: Reference, span: tuple[int, int] | None = None) -> BinaryIO:
         """The object as a stream of bytes. Errors as of :meth:`get`, also while it is read.
 
         :param span: the first byte and the one after the last; None: all
         """
-        return io.BufferedReader(Body(self, reference, span), CHUNK_BYTES)
+        start, stop = span or (0, reference.size)
+        kind = RangeStream if stop - start > ranges.SINGLE_GET_BYTES else Body
+        return io.BufferedReader(kind(self, reference, span), CHUNK_BYTES)
 
     def head(self, key: str) -> dict[str, Any]:
         """What S3 says about an object: its size, ETag and metadata.

@@ -16,15 +16,16 @@ from include.s3_xcom.errors import IntegrityError, SettingError, StorageError, X
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import ObjectInfo, Reference
 from include.s3_xcom.s3 import errors
+from include.s3_xcom.s3.parallel import Parallel, connections
 from include.s3_xcom.s3.pinned import same_etag
 
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
-SINGLE_PUT_BYTES = 64 * 1024 * 1024
-"""Up to here one request is faster than several (S3 itself takes 5 GiB in one)."""
+SINGLE_PUT_BYTES = 16 * 1024 * 1024
+"""Up to here one request, which is two round trips less (S3 itself takes 5 GiB in one)."""
 
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 _refuse_sha256: set[str] = set()
@@ -96,23 +97,29 @@ class Target:
         return upload
 
     def put_parts(self, parts: Iterable[bytes]) -> Upload:
-        """Store it part by part, of which one at a time is held in memory."""
+        """Store it part by part, several at once. The next part is made while others are sent."""
         size, digest, all_confirmed = 0, hashlib.sha256(), True
 
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for part in parts:
+                size += len(part)
+                yield part
+                digest.update(part)  # while it is sent
+
         def put_part(part: bytes, **where: Any) -> dict[str, Any]:
-            nonlocal size, all_confirmed
-            size += len(part)
-            digest.update(part)
+            nonlocal all_confirmed
             sha256 = hashlib.sha256(part)
             answer = self._with_checksum(
                 lambda has_sha256: self.store.client.upload_part(
                     **_content(part, sha256 if has_sha256 else None), **where
                 )
             )
-            all_confirmed = all_confirmed and _is_confirmed(answer, part, sha256)
+            if not _is_confirmed(answer, part, sha256):
+                all_confirmed = False
             return answer
 
-        etag = self.put_in_parts(parts, put_part, {"ChecksumAlgorithm": "SHA256"})
+        etag = self.put_in_parts(counted(), put_part, {"ChecksumAlgorithm": "SHA256"})
         upload = Upload(etag, size, digest.hexdigest())
         if not all_confirmed:
             self._compare(upload)
@@ -124,7 +131,7 @@ class Target:
         put_part: Callable[..., dict[str, Any]],
         more: dict[str, str] | None = None,
     ) -> str:
-        """Store it in parts.
+        """Store it in parts, several at once.
 
         :param put_part: stores one part, by the request that it makes with the arguments it gets
         :param more: arguments of the request that begins the upload
@@ -137,18 +144,25 @@ class Target:
             )
         )
         where = {**self.where, "UploadId": begun["UploadId"]}
+        limit = self.store.settings.transfer_connections
+        sending: Parallel = Parallel(lambda job: put_part(job[1], PartNumber=job[0], **where), limit)
+
+        def jobs() -> Iterator[tuple[int, Any]]:
+            for number, part in enumerate(parts, start=1):
+                sending.at_once = connections(limit, len(part))
+                yield number, part
+
         try:
             self.require_encryption(begun)
             done = []
-            for number, part in enumerate(parts, start=1):
-                answer = put_part(part, PartNumber=number, **where)
+            for number, answer in enumerate(sending.run(jobs()), start=1):
                 kept = {name: answer[name] for name in ("ETag", "ChecksumSHA256") if name in answer}
                 done.append({"PartNumber": number, **kept})
             with self.translated():
                 ended = client.complete_multipart_upload(MultipartUpload={"Parts": done}, **where)
         except BaseException as error:
             # The parts would stay, and cost.
-            self._abort(where, None if isinstance(error, XComError) else ABORT_SECONDS)
+            self._abort(where, sending, None if isinstance(error, XComError) else ABORT_SECONDS)
             raise
         return self._etag(ended)
 
@@ -234,11 +248,12 @@ class Target:
             self.discard()
             raise
 
-    def _abort(self, where: dict[str, Any], seconds: float | None) -> None:
+    def _abort(self, where: dict[str, Any], sending: Parallel, seconds: float | None) -> None:
         """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
-        client = self.store.client
+        client, settings = self.store.client, self.store.settings
 
         def abort() -> None:
+            sending.join(settings.connect_timeout + settings.read_timeout)  # S3 keeps what comes later
             with contextlib.suppress(Exception):  # the bucket's own rule removes them later
                 client.abort_multipart_upload(**where)
 
@@ -261,8 +276,8 @@ def split(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
 def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces as parts that S3 takes, which grow so that a large object fits in the number that it takes.
 
-    The size of part n is ``PART_BYTES * (1 + n // 1000)``: 16 MiB for the first 1,000 parts, 32 MiB for the
-    next, and so on: 859 GiB in 10,000 parts.
+    The size of part n is ``PART_BYTES * (1 + n // 1000)``: 8 MiB for the first 1,000 parts, 16 MiB for the
+    next, and so on: 429 GiB in 10,000 parts.
     """
     part = bytearray()
     count = 0

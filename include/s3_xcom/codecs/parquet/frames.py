@@ -6,6 +6,7 @@ the index) lies beside it, in the key ``s3_xcom`` of its schema's metadata, as t
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -27,11 +28,24 @@ def encode(value: Any) -> memoryview | None:
 
     :raises UnsupportedValueError: if it would come back changed
     """
-    if type(value) in (pd.DataFrame, pd.Series) or isinstance(
+    return write(to_table(value)) if _is_pandas(value) else None
+
+
+def stream(value: Any) -> Iterator[bytes] | None:
+    """The same of a large one, piece by piece; None if it is small. Errors as of :func:`encode`."""
+    if not _is_pandas(value) or value.size * _CELL_BYTES < tables.STREAMED_BYTES:
+        return None
+    return write_pieces(to_table(value))
+
+
+def _is_pandas(value: Any) -> bool:
+    return type(value) in (pd.DataFrame, pd.Series) or isinstance(
         value, (pd.Index, pd.api.extensions.ExtensionArray)
-    ):
-        return write(to_table(value))
-    return None
+    )
+
+
+_CELL_BYTES = 8
+"""Of most cells; strings and objects are longer, most often."""
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
@@ -78,16 +92,36 @@ def write(table: pa.Table) -> memoryview:
     :raises UnsupportedValueError: if Parquet has no type for one of its columns
     """
     sink = pa.BufferOutputStream()
-    # A dictionary of numbers takes longer to make than it saves.
-    repeated = [path for field in table.schema for path, kind in _paths(field) if not _is_number(kind)]
-    # 2.6 is the first version of the format that keeps nanoseconds.
+    with _refused_types():
+        pq.write_table(table, sink, **_options(table.schema))
+    return memoryview(sink.getvalue())
+
+
+def write_pieces(table: pa.Table) -> Iterator[bytes]:
+    """The same in pieces, a row group each. Errors as of :func:`write`."""
+    with _refused_types():
+        yield from tables.write_pieces(table, **_options(table.schema))
+
+
+@contextlib.contextmanager
+def _refused_types() -> Iterator[None]:
+    """Name the types that Parquet lacks.
+
+    :raises UnsupportedValueError: for them
+    """
     try:
-        pq.write_table(table, sink, version="2.6", use_dictionary=repeated or False)
+        yield
     except pa.ArrowNotImplementedError as error:  # which names the type, and no value
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({error}). Convert it with astype() first"
         ) from None
-    return memoryview(sink.getvalue())
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    # A dictionary of numbers takes longer to make than it saves.
+    repeated = [path for field in schema for path, kind in _paths(field) if not _is_number(kind)]
+    # 2.6 is the first version of the format that keeps nanoseconds.
+    return {"version": "2.6", "use_dictionary": repeated or False}
 
 
 def _paths(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -9,25 +10,47 @@ import pyarrow.parquet as pq
 
 from include.s3_xcom.codecs import schema_guard
 from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.codecs.parquet import joined_files
+from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 
 THREADED_BYTES = 1024 * 1024
 
+STREAMED_BYTES = 32 * 1024 * 1024
+"""Of a table in memory: a larger one is encoded while it is sent."""
+
+GROUP_BYTES = 16 * 1024 * 1024
+"""Of a row group of such a table, in memory."""
+
 
 def encode(value: Any) -> memoryview | None:
     """A table as a Parquet file; None if that would not keep it."""
-    if type(value) is not pa.Table:
-        return None
-    if (
-        not all(map(_is_kept_by_parquet, value.schema.types))
-        or len(set(value.column_names)) < value.num_columns
-    ):
+    if not _is_kept(value):
         return None
     sink = pa.BufferOutputStream()
-    pq.write_table(value, sink, version="2.6")
-    body = sink.getvalue()
-    same = pq.read_schema(pa.BufferReader(body)).equals(value.schema, check_metadata=True)
-    return memoryview(body) if same and value.num_columns else None
+    pq.write_table(value, sink, version=_VERSION)
+    return memoryview(sink.getvalue())
+
+
+def stream(value: Any) -> Iterator[bytes] | None:
+    """The same of a large one, piece by piece; None if it is small."""
+    if type(value) is not pa.Table or value.nbytes < STREAMED_BYTES or not _is_kept(value):
+        return None
+    return write_pieces(value, version=_VERSION)
+
+
+def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
+    """A table as a Parquet file in pieces, a row group each.
+
+    :param options: of pyarrow.parquet.ParquetWriter
+    """
+    sink = Sink()
+    rows = max(1, round(table.num_rows * GROUP_BYTES / max(1, table.nbytes)))
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        for start in range(0, table.num_rows, rows):
+            writer.write_table(table.slice(start, rows), row_group_size=rows)
+            yield sink.take()
+    yield sink.take()
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
@@ -35,12 +58,45 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
 
     :raises FormatError: if there are more rows than were pushed
     """
+    if pulling.wait is not None:
+        pulling.wait(len(body) - _FOOTER_LENGTH_BYTES, len(body))
+        pulling.wait(max(0, joined_files.footer_start(body)), len(body))
     schema_guard.check_parquet(body)
     file = pq.ParquetFile(pa.BufferReader(body))
     if pulling.rows is not None and file.metadata.num_rows > pulling.rows:
         raise FormatError("The stored Parquet has more rows than were pushed.")
     # For little, handing out the columns takes longer than it saves.
-    return file.read(use_threads=len(body) >= THREADED_BYTES)
+    is_threaded = len(body) >= THREADED_BYTES
+    if pulling.wait is None or not file.num_row_groups:
+        return file.read(use_threads=is_threaded)
+    groups = []
+    for number in range(file.num_row_groups):
+        pulling.wait(0, _group_end(file.metadata.row_group(number)))
+        groups.append(file.read_row_group(number, use_threads=is_threaded))
+    return pa.concat_tables(groups)
+
+
+_VERSION = "2.6"
+_FOOTER_LENGTH_BYTES = 8
+
+
+def _group_end(group: pq.RowGroupMetaData) -> int:
+    """Where a row group ends, in bytes. Its columns follow each other."""
+    last = group.column(group.num_columns - 1)
+    starts = last.data_page_offset, last.dictionary_page_offset or last.data_page_offset
+    return min(starts) + last.total_compressed_size
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether Parquet keeps the schema of a table."""
+    if type(value) is not pa.Table or not value.num_columns:
+        return False
+    schema = value.schema
+    if not all(map(_is_kept_by_parquet, schema.types)) or len(set(schema.names)) < len(schema):
+        return False
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink, version=_VERSION)
+    return pq.read_schema(pa.BufferReader(sink.getvalue())).equals(schema, check_metadata=True)
 
 
 def _is_kept_by_parquet(kind: pa.DataType) -> bool:

@@ -1,0 +1,157 @@
+"""A large object read by several ranged requests at once: whole into memory, or as a stream.
+
+Each range is a :class:`Body`: of the object that was pushed and of no other, resumed where it breaks off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING
+
+from include.s3_xcom.errors import XComError
+from include.s3_xcom.interruptions import heard
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3 import errors
+from include.s3_xcom.s3.body import CHUNK_BYTES, Body
+from include.s3_xcom.s3.parallel import Parallel, connections
+
+if TYPE_CHECKING:
+    from include.s3_xcom.s3.store import Store
+
+RANGE_BYTES = 8 * 1024 * 1024
+
+SINGLE_GET_BYTES = 2 * RANGE_BYTES
+"""Up to here one request. Those who start to read more may want little: the first MiB comes alone."""
+
+Span = tuple[int, int]
+"""The first byte and the one after the last."""
+
+
+def cut(start: int, stop: int) -> list[Span]:
+    """The ranges of some bytes."""
+    return [(first, min(first + RANGE_BYTES, stop)) for first in range(start, stop, RANGE_BYTES)]
+
+
+def read(store: Store, reference: Reference, span: Span) -> bytes:
+    """Some bytes of an object, by one request. Errors as of :class:`Body`."""
+    with Body(store, reference, span) as body:
+        return body.readall()
+
+
+class Arriving:
+    """A whole object on its way into memory, which can be read where it is there already.
+
+    Its end comes first, since Parquet says there what lies where.
+
+    :ivar body: the bytes, zeros where they are not there yet
+    """
+
+    def __init__(self, store: Store, reference: Reference) -> None:
+        self._store = store
+        self._reference = reference
+        self._spans = cut(0, reference.size)
+        self._buffer = bytearray(reference.size)
+        self.body = memoryview(self._buffer)
+        self._digest = hashlib.sha256() if reference.sha256 else None
+        self._arrived = 0  # from the start, without a gap
+        self._taken = 0  # results
+        at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
+        reading: Parallel[Span, None] = Parallel(self._read, at_once)
+        self._results = reading.run([self._spans[-1], *self._spans[:-1]])
+
+    def wait(self, start: int, stop: int) -> None:
+        """Wait until some bytes are there.
+
+        :raises ObjectMissingError: if the object is gone
+        :raises IntegrityError: if it is not the one that was pushed
+        """
+        while self._arrived < stop and not (self._taken and start >= self._spans[-1][0]):
+            self._next()
+
+    def finish(self) -> memoryview:
+        """Wait until all is there.
+
+        :return: the body
+        :raises IntegrityError: if it is not what was pushed. Errors as of :meth:`wait`
+        """
+        while self._arrived < self._reference.size:
+            self._next()
+        if self._digest is not None and self._digest.hexdigest() != self._reference.sha256:
+            raise errors.altered(self._reference)
+        return self.body
+
+    def close(self) -> None:
+        """Read no more."""
+        self._results.close()
+
+    def _read(self, span: Span) -> None:
+        start, stop = span
+        with Body(self._store, self._reference, span) as body:
+            while start < stop:
+                start += body.readinto(self.body[start : min(start + CHUNK_BYTES, stop)])
+
+    def _next(self) -> None:
+        with heard():
+            next(self._results)
+        self._taken += 1
+        first = self._arrived
+        if self._taken == len(self._spans):
+            self._arrived = self._reference.size
+        elif self._taken > 1:
+            self._arrived = self._spans[self._taken - 2][1]
+        if self._digest is not None:
+            self._digest.update(self.body[first : self._arrived])
+
+
+class RangeStream(io.RawIOBase):
+    """The bytes of a large object, or some of them, read ahead by several requests at once.
+
+    Parameters, attributes and errors as of :class:`Body`.
+    """
+
+    def __init__(self, store: Store, reference: Reference, span: Span | None = None) -> None:
+        self._reference = reference
+        start, stop = span or (0, reference.size)
+        self._digest = hashlib.sha256() if span is None and reference.sha256 else None
+        self._left = stop - start
+        self.received = 0
+        self.failed = False
+        self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
+        self._reading = Parallel(lambda part: read(store, reference, part), 1, waiting=self._at_once)
+        self._parts = self._reading.run([(start, start + CHUNK_BYTES), *cut(start + CHUNK_BYTES, stop)])
+        self._part = memoryview(b"")
+        self._part = self._next()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        if not self._part and self._left:
+            self._reading.at_once = self._at_once  # more than the first MiB is wanted
+            self._part = self._next()
+        size = min(len(buffer), len(self._part))
+        buffer[:size] = self._part[:size]
+        self._part = self._part[size:]
+        return size
+
+    def close(self) -> None:
+        self._parts.close()
+        self._part = memoryview(b"")
+        super().close()
+
+    def _next(self) -> memoryview:
+        try:
+            with heard():
+                part = next(self._parts)
+        except XComError:
+            self.failed = True
+            raise
+        self.received += len(part)
+        self._left -= len(part)
+        if self._digest is not None:
+            self._digest.update(part)
+            if not self._left and self._digest.hexdigest() != self._reference.sha256:
+                self.failed = True
+                raise errors.altered(self._reference)
+        return memoryview(part)
