@@ -118,7 +118,7 @@ class RangeStream(io.RawIOBase):
         self.received = 0
         self.failed = False
         self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
-        self._reading = Parallel(lambda part: read(store, reference, part), 1, waiting=self._at_once)
+        self._reading = Parallel(lambda part: read(store, reference, part), 1, waiting=self._at_once + 4)
         self._parts = self._reading.run([(start, start + CHUNK_BYTES), *cut(start + CHUNK_BYTES, stop)])
         self._part = memoryview(b"")
         self._part = self._next()
