@@ -116,7 +116,11 @@ class _Push:
         encoded = sequence.encode()
         info = ObjectInfo(encoded.codec, sequence.type, sequence.shape)
         key, upload = self._send(encoded, info)
-        return self._reference(key, upload, dataclasses.replace(info, layout=encoded.layout))
+        # What comes while it is sent, has no shape before.
+        info = dataclasses.replace(info, shape=sequence.shape, layout=encoded.layout)
+        reference = self._reference(key, upload, info)
+        sequence.pushed(self._store, reference)
+        return reference
 
     def _send(self, encoded: codecs.Streamed | EncodedSequence, info: ObjectInfo) -> tuple[str, Upload]:
         key = self._stem + encoded.suffix

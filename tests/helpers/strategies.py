@@ -188,7 +188,6 @@ def _index_of(values: pd.Series) -> pd.Index:
 
 def _multi_index(one: pd.Index, other: pd.Index) -> pd.MultiIndex:
     try:
-        try:
         return pd.MultiIndex.from_arrays([one, other], names=[one.name, other.name])
     except decimal.InvalidOperation:  # pandas sorts them, and there is no order with a signaling NaN
         reject()

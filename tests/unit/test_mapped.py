@@ -122,7 +122,7 @@ def test_batches_have_at_most_size_rows():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: rows([1]), TypeError, "takes a pandas.DataFrame, not a list"),
+        (lambda: rows([1]), TypeError, "takes a pandas.DataFrame, .*, not a list"),
         (lambda: rows(pd.DataFrame({1: [1]})), TypeError, "none: 1"),
         (lambda: rows(pd.DataFrame([[1, 2]], columns=["a", "a"])), ValueError, "twice: 'a'"),
         (lambda: batches(FRAME, 0), ValueError, "at least 1 row"),
@@ -131,7 +131,10 @@ def test_batches_have_at_most_size_rows():
         (lambda: batches([1], 1), TypeError, "not a list"),
         (lambda: items(FRAME), TypeError, "rows"),
         (lambda: items("text"), TypeError, "not a str"),
-        (lambda: items(iter([])), TypeError, "not a list_iterator"),
+        (lambda: items({"a": 1}), TypeError, "not a dict"),
+        (lambda: batches(FRAME), TypeError, "needs the number of rows"),
+        (lambda: batches({"a": FRAME}), TypeError, "not a dict"),
+        (lambda: batches(5), TypeError, "not a int"),
     ],
 )
 def test_bad_input_is_explained(call, error, says):

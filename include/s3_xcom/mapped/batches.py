@@ -1,4 +1,4 @@
-"""``batches(frame, size)``: a DataFrame in pieces of some rows each.
+"""``batches``: a DataFrame in pieces of some rows each, or frames as they come.
 
 The object is a Parquet file of the frame that is made of one whole Parquet file a batch
 (:mod:`include.s3_xcom.codecs.parquet.joined_files`): a mapped task reads its own batch as one, other tools
@@ -9,15 +9,18 @@ read all. For frames of many columns, in batches of few rows, it is an Arrow fil
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.mapped.ahead import ahead
 from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped
+from include.s3_xcom.mapped.sequence import EncodedSequence
+from include.s3_xcom.mapped.streams import FrameChunks
+from include.s3_xcom.mapped.tabular import TAKEN, is_frame, to_pandas
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 
@@ -29,8 +32,8 @@ CODEC, WIDE_CODEC = "batches", "batches.arrow"
 _PADDING = b"\0"  # no Parquet file ends in it
 
 
-class Batches(Mapped):
-    """A DataFrame in pieces. Made by :func:`batches`."""
+class Batches(OfFrame):
+    """A DataFrame in pieces, or the frames that one comes in. Made by :func:`batches`."""
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Batches:
@@ -46,20 +49,23 @@ class Batches(Mapped):
 
         return cls(RemoteElements(store, reference, lambda body: [body], load), info.type, info.shape)
 
-    def to_frame(self) -> pd.DataFrame:
-        """The frame itself, with its dtypes and index.
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """The batches one after the other, of which a few are in memory at a time. As iterating over it."""
+        return iter(self)
 
-        :raises StorageError: if S3 does not give it
-        """
+    def _whole(self) -> pd.DataFrame:
         stored = self.stored
-        if stored is None:
-            return self._source.frame.copy()
         return whole(stored.reference.info.codec, stored.store.get(stored.reference), self.shape[0])
 
     def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs.parquet import frames, joined_files
         from include.s3_xcom.mapped import record_batches
 
+        if self.stream is not None:
+            planner = Planner()
+            return EncodedSequence(
+                CODEC, ".parquet", PARQUET, self.stream.pieces(planner, self._note_shape), planner
+            )
         # Its numbers are the frame's own, not copied.
         frame, size = self._source.frame, self._source.size
         table = frames.to_table(frame)
@@ -84,6 +90,9 @@ class Batches(Mapped):
             yield footer.to_bytes()
 
         return EncodedSequence(CODEC, ".parquet", PARQUET, pieces(), planner)
+
+    def _note_shape(self, rows: int, columns: int) -> None:
+        self.shape = [rows, columns]
 
 
 def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
@@ -116,19 +125,32 @@ class FrameBatches:
         return map(self.get, range(start, stop))
 
 
-def batches(frame: pd.DataFrame, size: int) -> Batches:
-    """A DataFrame in pieces, to expand over: element i is a DataFrame with the i-th ``size`` rows.
+def batches(frame: Any, size: int | None = None) -> Batches:
+    """A table in pieces, to expand over: element i is a DataFrame with the i-th ``size`` rows.
 
-    :param size: rows in each piece, at least 1; the last one may have fewer
-    :raises TypeError: if it is no DataFrame, or size is no integer
+    Or the pieces themselves, one after the other, such as of a query whose result is larger than memory:
+    element i is the i-th of them that has rows. They are written as they come, and must have the columns and
+    dtypes of the first. A piece is held in memory, with the next two.
+
+    Frames of pyarrow and polars come back as DataFrames of Arrow's dtypes.
+
+    :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame; or any iterable of them, such as a
+        generator, ``hook.get_pandas_df_by_chunks()`` or a ``pyarrow.RecordBatchReader``
+    :param size: rows in each piece, at least 1; the last one may have fewer. None, for an iterable: as they
+        come
+    :raises TypeError: if it is something else, or size is no integer
     :raises ValueError: if size is less than 1
     """
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"batches() takes a pandas.DataFrame, not a {type(frame).__name__}.")
-    if type(size) is not int:
+    if size is not None and type(size) is not int:
         raise TypeError(f"batches() takes an int for the size, not a {type(size).__name__}.")
-    if size < 1:
+    if size is not None and size < 1:
         raise ValueError(f"batches() needs at least 1 row in a batch, not {size}.")
-    return Batches(FrameBatches(frame, size), f"batches of {size:,} rows", list(frame.shape))
+    whole_frame = to_pandas(frame)
+    kind = "batches" if size is None else f"batches of {size:,} rows"
+    if whole_frame is None:
+        if not isinstance(frame, Iterable) or (isinstance(frame, Sized) and not all(map(is_frame, frame))):
+            raise TypeError(f"batches() takes {TAKEN}, or an iterable of them, not a {type(frame).__name__}.")
+        return Batches(FrameChunks(frame, size), kind, [])
+    if size is None:
+        raise TypeError("batches() needs the number of rows in a batch: batches(frame, size).")
+    return Batches(FrameBatches(whole_frame, size), kind, list(whole_frame.shape))

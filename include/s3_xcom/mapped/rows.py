@@ -16,8 +16,10 @@ from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner, gather, split_lines
+from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped
+from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, lines
+from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Rows(Mapped):
+class Rows(OfFrame):
     """The rows of a DataFrame. Made by :func:`rows`."""
 
     @classmethod
@@ -37,14 +39,8 @@ class Rows(Mapped):
             reference.info.shape,
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """The frame itself, with its dtypes and index.
-
-        :raises StorageError: if S3 does not give it
-        """
+    def _whole(self) -> pd.DataFrame:
         stored = self.stored
-        if stored is None:
-            return self._source.frame.copy()
         layout = stored.layout
         body = stored.part(0, layout.start) + stored.part(layout.index_end, stored.reference.size)
         return codecs.decode("parquet", body, rows=self.shape[0])
@@ -67,7 +63,7 @@ class Rows(Mapped):
     def _lines(self) -> Iterator[bytes]:
         source = self._source
         if not tagged_json.are_plain_names(source.names):
-            yield from super()._lines()
+            yield from lines(self)
             return
         first = 0
         for columns, count in source.columns(0, len(source)):
@@ -104,20 +100,21 @@ class FrameRows:
             yield [_python_values(part.iloc[:, i]) for i in range(part.shape[1])], len(part)
 
 
-def rows(frame: pd.DataFrame) -> Rows:
-    """The rows of a DataFrame, to expand over: element i is row i as a dict by column name.
+def rows(frame: Any) -> Rows:
+    """The rows of a table, to expand over: element i is row i as a dict by column name.
 
     The values are Python's: None for what is missing, datetime with its zone, int in columns of integers also
-    beside None if the dtype is one that keeps them (``Int64``, ``object``). A Timestamp or Timedelta with
-    nanoseconds stays one.
+    beside None if the dtype is one that keeps them (``Int64``, ``object``, Arrow's). A Timestamp or Timedelta
+    with nanoseconds stays one. ``to_frame()`` gives a DataFrame; of frames of pyarrow and polars, one of
+    Arrow's dtypes.
 
-    :raises TypeError: if it is no DataFrame, or the name of a column is no string
+    :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame
+    :raises TypeError: if it is something else, or the name of a column is no string
     :raises ValueError: if two columns have the same name
     """
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"rows() takes a pandas.DataFrame, not a {type(frame).__name__}.")
+    given, frame = frame, to_pandas(frame)
+    if frame is None:
+        raise TypeError(f"rows() takes {TAKEN}, not a {type(given).__name__}.")
     others = [label for label in frame.columns if not isinstance(label, str)]
     if others:
         raise TypeError(

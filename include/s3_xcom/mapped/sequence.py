@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,9 +12,26 @@ from include.s3_xcom.codecs.codec import Standalone
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.remote import RemoteElements
+from include.s3_xcom.mapped.streams import Stream
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3.store import Store
 
 CHUNK_ELEMENTS = 1000
 """How many elements are encoded at a time."""
+
+
+def lines(values: Iterable[Any]) -> Iterator[bytes]:
+    """Values as JSON text, a line each.
+
+    :raises UnsupportedValueError: if one would come back changed
+    """
+    source, start = iter(values), 0
+    while chunk := list(itertools.islice(source, CHUNK_ELEMENTS)):
+        try:
+            yield from tagged_json.dumps_lines(chunk)
+        except UnsupportedValueError as error:
+            raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
+        start += len(chunk)
 
 
 class Source(Protocol):
@@ -51,7 +69,7 @@ class Mapped(Standalone, Sequence):
 
     :param source: where the elements come from
     :param type: name of what it is, for display
-    :param shape: rows and columns, or the length; for display
+    :param shape: rows and columns, or the length; for display; empty until they are known
     """
 
     DIMENSIONS = 2
@@ -63,9 +81,24 @@ class Mapped(Standalone, Sequence):
         self.shape = shape
 
     @property
+    def stream(self) -> Stream | None:
+        """The elements that come while it is pushed; None if they are there already."""
+        return self._source if isinstance(self._source, Stream) else None
+
+    @property
     def stored(self) -> RemoteElements | None:
         """The elements in S3; None if the sequence was not pulled."""
         return self._source if isinstance(self._source, RemoteElements) else None
+
+    @classmethod
+    def pulled(cls, store: Store, reference: Reference) -> Mapped:
+        """The sequence that a reference points to."""
+        raise NotImplementedError
+
+    def pushed(self, store: Store, reference: Reference) -> None:
+        """Note where the elements went. Those that came while they were pushed are nowhere else."""
+        if self.stream is not None:
+            self._source = type(self).pulled(store, reference)._source
 
     def encode(self) -> EncodedSequence:
         """The sequence as the bytes of an object.
@@ -74,19 +107,9 @@ class Mapped(Standalone, Sequence):
         """
         raise NotImplementedError
 
-    def _lines(self) -> Iterator[bytes]:
-        """The elements as JSON text, a line each.
-
-        :raises UnsupportedValueError: if an element would come back changed
-        """
-        for start in range(0, len(self), CHUNK_ELEMENTS):
-            chunk = list(self._source.span(start, min(start + CHUNK_ELEMENTS, len(self))))
-            try:
-                yield from tagged_json.dumps_lines(chunk)
-            except UnsupportedValueError as error:
-                raise UnsupportedValueError(error.why, (error.path[0] + start, *error.path[1:])) from None
-
     def __reduce__(self) -> Any:
+        if self.stream is not None:
+            raise TypeError("Its elements come while it is pushed, and not to another process.")
         if self.stored is None:
             return type(self), (self._source, self.type, self.shape)
         from include.s3_xcom.pull import pull_reference
@@ -129,7 +152,7 @@ class Mapped(Standalone, Sequence):
     __hash__ = None
 
     def __repr__(self) -> str:
-        shape = " x ".join(f"{n:,}" for n in self.shape)
+        shape = " x ".join(f"{n:,}" for n in self.shape) or "not pushed yet"
         return f"{self.type} ({shape})" + (f" at {self.stored.reference.address}" if self.stored else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sized
 from typing import Any
@@ -54,8 +55,16 @@ def check_mappable(value: Any) -> None:
     if type(value).__module__.startswith("pandas"):
         raise _UnmappableTypeError(value)
     limit = conf.getint("core", "max_map_length", fallback=1024)
-    if isinstance(value, Sized) and len(value) > limit:
-        raise _TooManyToExpandError(value, limit)
+    stream = getattr(value, "stream", None)
+    if stream is not None:
+        stream.check_length = functools.partial(_check_length, limit)
+    elif isinstance(value, Sized):
+        _check_length(limit, len(value))
+
+
+def _check_length(limit: int, length: int) -> None:
+    if length > limit:
+        raise _TooManyToExpandError(range(length), limit)
 
 
 def advise(value: Any, row: bytes) -> None:

@@ -5,6 +5,7 @@ Each range is a :class:`Body`: of the object that was pushed and of no other, re
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from typing import TYPE_CHECKING
@@ -155,3 +156,83 @@ class RangeStream(io.RawIOBase):
                 self.failed = True
                 raise errors.altered(self._reference)
         return memoryview(part)
+
+
+class RangedFile(io.RawIOBase):
+    """An object as a file in which one can seek: a request for each read, but for what was fetched before.
+
+    Its parts are of the object that was pushed, by its ETag; its SHA-256 is not looked at. Errors as of
+    :class:`Body`.
+    """
+
+    def __init__(self, store: Store, reference: Reference) -> None:
+        self._store = store
+        self._reference = reference
+        self._position = 0
+        self._fetched: list[tuple[Span, memoryview]] = []
+
+    def fetch(self, spans: list[Span]) -> None:
+        """Read some parts now, by several requests at once, and keep them until the file is closed.
+
+        Parts with little between them are read together.
+        """
+        reading = Parallel(
+            lambda span: read(self._store, self._reference, span), self._store.settings.transfer_connections
+        )
+        joined = [part for span in _join(spans) for part in cut(*span)]
+        with heard(), contextlib.closing(reading.run(joined)) as parts:
+            self._fetched += zip(joined, map(memoryview, parts))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._reference.size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def size(self) -> int:
+        return self._reference.size
+
+    def readinto(self, buffer: memoryview) -> int:
+        start = self._position
+        stop = min(start + len(buffer), self._reference.size)
+        if start >= stop:
+            return 0
+        data = self._kept(start, stop)
+        if data is None:
+            data = memoryview(read(self._store, self._reference, (start, stop)))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._fetched.clear()
+        super().close()
+
+    def _kept(self, start: int, stop: int) -> memoryview | None:
+        """What was fetched from a position on, maybe not all that is asked for."""
+        for (first, end), data in self._fetched:
+            if first <= start < end:
+                return data[start - first : stop - first]
+        return None
+
+
+GAP_BYTES = 256 * 1024
+"""Less than this between two parts is read along: as long as a round trip takes."""
+
+
+def _join(spans: list[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for start, stop in sorted(spans):
+        if joined and start - joined[-1][1] < GAP_BYTES:
+            joined[-1] = joined[-1][0], max(stop, joined[-1][1])
+        else:
+            joined.append((start, stop))
+    return joined

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,9 @@ from include.s3_xcom.codecs.parquet import columns, tables
 from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
+
+PARTS_KEY = b"s3_xcom_parts"
+"""In files made of frames that came one after the other: for each its number of rows, and what it is."""
 
 
 def encode(value: Any) -> memoryview | None:
@@ -56,18 +59,24 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
     return from_table(tables.decode(body, pulling))
 
 
-def to_table(value: Any) -> pa.Table:
-    """A frame, Series, Index or array as an Arrow table that holds all of it."""
+Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
+
+
+def to_table(value: Any, encode: Encode = columns.encode) -> pa.Table:
+    """A frame, Series, Index or array as an Arrow table that holds all of it.
+
+    :param encode: makes an array of each column, and then of each level of the index that is no range
+    """
     kind, frame = _as_frame(value)
     arrays, specs = [], []
     for i in range(frame.shape[1]):
         try:
-            array, spec = columns.encode(columns.values_of(frame.iloc[:, i]))
+            array, spec = encode(columns.values_of(frame.iloc[:, i]))
         except UnsupportedValueError as error:
             raise error.inside(frame.columns[i]) from None
         arrays.append(array)
         specs.append(spec)
-    index_arrays, index = _encode_index(frame.index)
+    index_arrays, index = _encode_index(frame.index, encode)
     names = _unique_names([*frame.columns, *_index_names(frame.index)])
     meta = {
         "type": kind,
@@ -165,17 +174,29 @@ def _slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, An
     return {**level, "range": [part.start, part.stop, part.step]}
 
 
-def from_table(table: pa.Table, first: int | None = None) -> Any:
+def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] | None = None) -> Any:
     """Inverse of :func:`to_table`.
 
     :param first: for some rows of the table that was made, the number of the first of them
+    :param labels: of the columns that the table still has; None: all
     :raises FormatError: if to_table() did not make it
     """
-    meta = tagged_json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"null"))
+    metadata = table.schema.metadata or {}
+    if PARTS_KEY in metadata:
+        return _from_parts(table, json.loads(metadata[PARTS_KEY]), labels)
+    return _from_table(table, tagged_json.loads(metadata.get(METADATA_KEY, b"null")), first, labels)
+
+
+def _from_table(
+    table: pa.Table, meta: dict[str, Any], first: int | None = None, labels: Sequence[Any] | None = None
+) -> Any:
     if first is not None:
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [_slice_level(level, first, table.num_rows) for level in levels]
-    specs = meta["columns"]
+    specs, names = meta["columns"], _decode_labels(meta["labels"])
+    if labels is not None:
+        positions = positions_of(labels, names)
+        specs, names = [specs[i] for i in positions], names[positions]
     index = _decode_index(table, len(specs), meta["index"])
     if meta["type"] == "Index":
         return index
@@ -185,13 +206,58 @@ def from_table(table: pa.Table, first: int | None = None) -> Any:
     if meta["type"] == "array":
         return values[0]
     frame = pd.DataFrame({i: _as_is(value, index) for i, value in enumerate(values)}, index=index, copy=False)
-    frame.columns = _decode_labels(meta["labels"])
+    frame.columns = names
     result = frame
     if meta["type"] == "Series":
         result = frame.iloc[:, 0]
         result.name = meta["name"]
     result.attrs.update(meta["attrs"])
     return result if meta["duplicate_labels"] else result.set_flags(allows_duplicate_labels=False)
+
+
+def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | None) -> pd.DataFrame:
+    """The frames of a file that is made of several, one behind the other.
+
+    Where the index of each is a range, theirs is one; otherwise it is made of theirs, as by pandas.concat().
+    """
+    texts, start, made = parts["texts"], 0, []
+    for rows, number in parts["parts"]:
+        made.append(_from_table(table.slice(start, rows), tagged_json.loads(texts[number]), None, labels))
+        start += rows
+    return pd.concat(made, ignore_index=all(type(frame.index) is pd.RangeIndex for frame in made))
+
+
+def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
+    """Where columns stand, by their labels, in the order asked for.
+
+    :raises KeyError: for a label that there is not
+    """
+    found = [position for label in labels for position, name in enumerate(names) if _is_label(name, label)]
+    missing = [label for label in labels if not any(_is_label(name, label) for name in names)]
+    if missing:
+        raise KeyError(f"There is no column {missing[0]!r:.60}.")
+    return found
+
+
+def _is_label(name: Any, label: Any) -> bool:
+    return type(name) is type(label) and name == label
+
+
+def labels_of(schema: pa.Schema) -> list[Any]:
+    """The labels of the columns of a stored frame."""
+    meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
+    return list(_decode_labels(meta["labels"]))
+
+
+def stored_columns(schema: pa.Schema, labels: Sequence[Any]) -> list[str]:
+    """The names in a file of the columns of some labels, and those of the index.
+
+    :param schema: of the file
+    :raises KeyError: for a label that there is not
+    """
+    meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
+    positions = positions_of(labels, _decode_labels(meta["labels"]))
+    return [schema.names[i] for i in positions] + schema.names[len(meta["columns"]) :]
 
 
 def _as_is(values: columns.Values, index: pd.Index) -> Any:
@@ -210,7 +276,7 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
     return "array", pd.Series(value).to_frame("values")
 
 
-def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
+def _encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list[pa.Array], dict[str, Any]]:
     """The arrays of an index, and how it is made of them. A range needs none."""
     arrays, specs = [], []
     for level in _levels(index):
@@ -218,7 +284,7 @@ def _encode_index(index: pd.Index) -> tuple[list[pa.Array], dict[str, Any]]:
             specs.append({"kind": "range", "range": [level.start, level.stop, level.step]})
             continue
         try:
-            array, spec = columns.encode(columns.values_of(level))
+            array, spec = encode(columns.values_of(level))
         except UnsupportedValueError as error:
             raise error.inside("index") from None
         arrays.append(array)

@@ -22,7 +22,7 @@ Field = list[Any]  # its type, and its value
 Struct = dict[int, Field]  # by the number of the field
 
 # Fields by their numbers in parquet.thrift.
-_NUM_ROWS, _ROW_GROUPS = 3, 4  # of FileMetaData
+_NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 3, 4, 5  # of FileMetaData
 _COLUMNS, _GROUP_OFFSET = 1, 5  # of RowGroup
 _META_DATA, _CHUNK_OFFSETS = 3, (2, 4, 6)  # of ColumnChunk: file, offset index, column index
 _PAGE_OFFSETS = (9, 10, 11, 14)  # of ColumnMetaData: data, index and dictionary page, bloom filter
@@ -51,6 +51,13 @@ class Footer:
                 _move(chunk[_META_DATA][1], _PAGE_OFFSETS, offset)
             self._fields[_ROW_GROUPS][1][1].append(group)
         self._fields[_NUM_ROWS][1] += fields[_NUM_ROWS][1]
+
+    def note(self, key: bytes, value: bytes) -> None:
+        """Add an entry to the metadata of the file."""
+        entries = self._fields.setdefault(_KEY_VALUES, [_LIST, (_STRUCT, [])])[1][1]
+        entries.append({1: [_BINARY, key], 2: [_BINARY, value]})
+        # The fields of a struct are written in the order of their numbers.
+        self._fields = dict(sorted(self._fields.items()))
 
     def to_bytes(self) -> bytes:
         """The footer: the last bytes of the file."""

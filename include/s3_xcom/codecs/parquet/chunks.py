@@ -1,0 +1,126 @@
+"""Frames that come one after the other, as tables of one schema: of each, only itself is known.
+
+So a column of objects gets a type from the first frame that those to come can have as well: Decimals as many
+digits as there can be, dicts and lists JSON. A later frame is fitted to it, or refused.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.parquet import columns, frames, nested_columns
+from include.s3_xcom.codecs.parquet.columns import Spec
+from include.s3_xcom.codecs.parquet.object_types import MAX_DIGITS
+from include.s3_xcom.errors import UnsupportedValueError
+
+PLACES = 18
+"""Digits behind the point for Decimals of several exponents, if the first frame needs no more."""
+
+
+class Chunks:
+    """The tables of frames that are alike."""
+
+    def __init__(self) -> None:
+        self._first: tuple[pa.Schema, pd.DataFrame] | None = None
+
+    def table(self, frame: pd.DataFrame) -> pa.Table:
+        """A frame as a table of the schema that the first one had.
+
+        :raises UnsupportedValueError: if it cannot be pushed, or has other columns, or other types
+        """
+        if self._first is None:
+            table = frames.to_table(frame, lambda values: _encode(values, None))
+            self._first = table.schema, frame.iloc[:0]
+            return table
+        self.check(frame)
+        schema, _ = self._first
+        types = iter(schema.types)
+        table = frames.to_table(frame, lambda values: _encode(values, next(types, None)))
+        if not table.schema.equals(schema):  # names and types
+            raise UnsupportedValueError("its index has other levels or types than that of the first")
+        return table
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse a frame of other columns, dtypes, or another kind of index than the first.
+
+        :raises UnsupportedValueError: if it is one
+        """
+        if self._first is not None:
+            _check_alike(frame, self._first[1])
+
+
+def _check_alike(frame: pd.DataFrame, first: pd.DataFrame) -> None:
+    if not frame.columns.equals(first.columns) or frame.columns.dtype != first.columns.dtype:
+        raise UnsupportedValueError("its columns are not those of the first, in the same order")
+    for position, label in enumerate(first.columns):
+        dtype, expected = frame.dtypes.iloc[position], first.dtypes.iloc[position]
+        if dtype != expected:
+            raise UnsupportedValueError(
+                f"its dtype is {dtype}, and {expected} in the first. Convert each chunk with astype()",
+                (label,),
+            )
+    if type(frame.index) is not type(first.index) or list(frame.index.names) != list(first.index.names):
+        raise UnsupportedValueError("its index is of another kind than that of the first")
+
+
+def _encode(values: columns.Values, expected: pa.DataType | None) -> tuple[pa.Array, Spec]:
+    """As :func:`columns.encode`.
+
+    :param expected: type of the column in the first frame; None: this is the first
+    """
+    is_object = isinstance(values.dtype, np.dtype) and values.dtype.kind == "O"
+    array, spec = columns.encode(values)
+    if not is_object or array.type == expected:
+        return array, spec
+    if spec["content"] in ("dict", "list", "tuple"):
+        array, spec = _as_json(values)
+    elif pa.types.is_null(array.type):
+        array = pa.nulls(len(array), expected or pa.string())
+    elif spec["content"] == "Decimal":
+        array = _widen_decimals(array, expected)
+    elif spec["content"] == "datetime" and spec.get("zones"):
+        array = _widen_moments(array)
+    if expected is not None and array.type != expected and pa.types.is_string(expected):
+        array, spec = _as_json(values)
+    if expected is not None and array.type != expected:
+        raise UnsupportedValueError(
+            f"its objects are stored as {array.type}, and as {expected} in the first. Cast the column in the "
+            "query, or convert it to one type"
+        )
+    return array, spec
+
+
+def _as_json(values: np.ndarray) -> tuple[pa.Array, Spec]:
+    texts = tagged_json.dumps_many(values.tolist())
+    return pa.array(texts, pa.string()), {"kind": "object", "content": "json"}
+
+
+def _widen_decimals(array: pa.Array, expected: pa.DataType | None) -> pa.Array:
+    """Decimals of one exponent with all digits; of several, with places beside them, and some to spare."""
+    try:
+        if not pa.types.is_struct(array.type):
+            if expected is None or pa.types.is_decimal(expected):
+                return array.cast(pa.decimal128(MAX_DIGITS, array.type.scale))
+            places = pa.array(np.full(len(array), array.type.scale, "i1"))
+            return _beside(array.cast(expected[0].type), places, "value", "places")
+        value, places = array.flatten()
+        scale = max(value.type.scale, PLACES)
+        wide = expected[0].type if expected is not None and pa.types.is_struct(expected) else None
+        return _beside(value.cast(wide or pa.decimal128(MAX_DIGITS, scale)), places, "value", "places")
+    except pa.ArrowInvalid:  # more digits than there is room for
+        return array
+
+
+def _widen_moments(array: pa.Array) -> pa.Array:
+    """Times of one zone as those of several, which later frames may have."""
+    if pa.types.is_struct(array.type):
+        return array
+    return _beside(array, pa.array(np.zeros(len(array), "i1")), "utc", "zone")
+
+
+def _beside(array: pa.Array, other: pa.Array, name: str, other_name: str) -> pa.Array:
+    mask = array.buffers()[0] if array.null_count else None
+    return nested_columns.struct({name: array, other_name: other}, mask)

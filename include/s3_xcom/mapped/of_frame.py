@@ -1,0 +1,86 @@
+"""What rows and batches have in common: their frame, which they give back, whole or by columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.codecs import registry
+from include.s3_xcom.codecs.codec import PARQUET
+from include.s3_xcom.mapped.sequence import Mapped
+from include.s3_xcom.s3.errors import located
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset
+
+
+class OfFrame(Mapped):
+    """A sequence that is made of a frame."""
+
+    def to_frame(self, columns: Sequence[Any] | None = None) -> pd.DataFrame:
+        """The frame itself, with its dtypes and index. Of chunks: one behind the other.
+
+        The rows of chunks are numbered through where their indexes are ranges.
+
+        :param columns: the labels of those that are wanted; others are not read. None: all
+        :raises KeyError: for a column that there is not
+        :raises StorageError: if S3 does not give it
+        """
+        if self.stored is None:
+            frame = self._frame
+            return frame.copy() if columns is None else frame[list(columns)].copy()
+        if columns is None:
+            return self._whole()
+        if not self._is_parquet:
+            return self._whole()[list(columns)]
+        from include.s3_xcom.mapped import stored_columns
+
+        with located(self.stored.reference):
+            return stored_columns.to_frame(self.stored.store, self.stored.reference, columns)
+
+    def to_arrow(self, columns: Sequence[Any] | None = None) -> pa.Table:
+        """The columns as a table of pyarrow, of the types they are stored as, without the index.
+
+        Parameters and errors as of :meth:`to_frame`.
+        """
+        if self.stored is None or not self._is_parquet:
+            from include.s3_xcom.codecs.parquet import frames
+
+            frame = self.to_frame(columns)
+            table = frames.to_table(frame)
+            return table.select(range(frame.shape[1])).replace_schema_metadata(None)
+        from include.s3_xcom.mapped import stored_columns
+
+        with located(self.stored.reference):
+            return stored_columns.to_arrow(self.stored.store, self.stored.reference, columns)
+
+    def dataset(self) -> pyarrow.dataset.Dataset:
+        """The stored object as a dataset of pyarrow, which moves what a query of it needs.
+
+        ``polars.scan_pyarrow_dataset(dataset)`` takes it, and so does DuckDB's ``SELECT ... FROM dataset``.
+
+        :raises TypeError: if the sequence was not pulled
+        """
+        if self.stored is None:
+            raise TypeError("It has no object in S3 yet. Return it from the task, and pull it.")
+        from include.s3_xcom.mapped import stored_columns
+
+        with located(self.stored.reference):
+            return stored_columns.dataset(self.stored.store, self.stored.reference, self._is_parquet)
+
+    @property
+    def _frame(self) -> pd.DataFrame:
+        """The frame of this process."""
+        if self.stream is not None:
+            len(self.stream)  # says why there is none
+        return self._source.frame
+
+    def _whole(self) -> pd.DataFrame:
+        """The stored frame."""
+        raise NotImplementedError
+
+    @property
+    def _is_parquet(self) -> bool:
+        return registry.find(self.stored.reference.info.codec).media_type == PARQUET

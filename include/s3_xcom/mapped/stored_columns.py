@@ -1,0 +1,117 @@
+"""Some columns of a stored frame, read from S3 without the others; and the object as a dataset of pyarrow."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.errors import FormatError
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3.ranges import RangedFile, Span
+from include.s3_xcom.s3.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset
+    import pyarrow.parquet as pq
+
+TAIL_BYTES = 64 * 1024
+"""Read first from the end of an object: most often all of the footer."""
+
+
+def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.DataFrame:
+    """Some columns of a frame, with its index.
+
+    :raises KeyError: for a column that there is not
+    :raises StorageError: if S3 does not give it
+    """
+    from include.s3_xcom.codecs.parquet import frames
+
+    with _opened(store, reference) as (file, parquet):
+        return frames.from_table(_read(file, parquet, labels), labels=labels)
+
+
+def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -> pa.Table:
+    """Columns of a frame as they are stored, without the index. Errors as of :func:`to_frame`.
+
+    :param labels: of the columns; None: all
+    """
+    from include.s3_xcom.codecs.parquet import frames
+
+    with _opened(store, reference) as (file, parquet):
+        schema = parquet.schema_arrow
+        labels = frames.labels_of(schema) if labels is None else labels
+        table = _read(file, parquet, labels)
+        return table.select(range(len(labels))).replace_schema_metadata(None)
+
+
+def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dataset.Dataset:
+    """The object as a dataset, which reads what a query of it needs.
+
+    :param is_parquet: whether it is a Parquet file, or one of Arrow's
+    """
+    import pyarrow.dataset as ds
+    from pyarrow import fs
+
+    from include.s3_xcom.mapped.file_system import OneObject
+
+    return ds.dataset(
+        reference.key, format="parquet", filesystem=fs.PyFileSystem(OneObject(store, reference))
+    )
+
+
+@contextlib.contextmanager
+def _opened(store: Store, reference: Reference) -> Iterator[tuple[RangedFile, pq.ParquetFile]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with RangedFile(store, reference) as file:
+        fetch_footer(file)
+        try:
+            parquet = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+        except pa.ArrowException as error:
+            raise FormatError(f"The stored data is no valid Parquet ({type(error).__name__}).") from None
+        yield file, parquet
+
+
+def fetch_footer(file: RangedFile) -> None:
+    """Read the footer of a Parquet file.
+
+    :raises FormatError: if it has none, or one that is not to be read
+    """
+    from include.s3_xcom.codecs import schema_guard
+    from include.s3_xcom.codecs.parquet import joined_files
+
+    size = file.size()
+    tail = max(0, size - TAIL_BYTES)
+    file.fetch([(tail, size)])
+    file.seek(tail)
+    start = tail + joined_files.footer_start(file.read(size - tail))
+    if start < 0:
+        raise FormatError("The stored data is no valid Parquet.")
+    if start < tail:
+        file.fetch([(start, size)])
+    file.seek(start)
+    schema_guard.check_parquet(file.read(size - start))
+
+
+def _read(file: RangedFile, parquet: pq.ParquetFile, labels: Sequence[Any]) -> pa.Table:
+    from include.s3_xcom.codecs.parquet import frames
+
+    names = frames.stored_columns(parquet.schema_arrow, labels)
+    file.fetch(list(_spans(parquet.metadata, set(names))))
+    return parquet.read(columns=names).select(names)
+
+
+def _spans(metadata: pq.FileMetaData, names: set[str]) -> Iterator[Span]:
+    """Where the columns lie, in each row group."""
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        for j in range(group.num_columns):
+            column = group.column(j)
+            path = column.path_in_schema
+            if path in names or any(path.startswith(f"{name}.") for name in names):
+                start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+                yield start, start + column.total_compressed_size

@@ -1,0 +1,169 @@
+"""Elements that come one after the other, such as the chunks of a query: more than memory holds.
+
+Each is written when it comes. How many there are is known when they are pushed; then the sequence is that of
+the stored object.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from include.s3_xcom.codecs.tagged_json.tags import type_name
+from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.mapped.ahead import ahead
+from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PADDING = b"\0"  # no Parquet file ends in it
+
+
+class Stream:
+    """Elements of which none has come yet. They can be taken once.
+
+    :ivar check_length: called with the number of elements whenever one more has come
+    """
+
+    def __init__(self, elements: Iterable[Any]) -> None:
+        self._elements: Iterable[Any] | None = elements
+        self.check_length: Callable[[int], None] = lambda length: None
+
+    def take(self) -> Iterator[Any]:
+        """The elements.
+
+        :raises UnsupportedValueError: the second time
+        """
+        elements, self._elements = self._elements, None
+        if elements is None:
+            raise UnsupportedValueError(
+                "its elements were taken by a push before, which failed. Make them anew"
+            )
+        return iter(elements)
+
+    def __len__(self) -> int:
+        self._refuse()
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError("Its elements come while it is pushed. Return it from the task, and pull it.")
+
+    get = span = _refuse
+
+
+class FrameChunks(Stream):
+    """Frames that come one after the other.
+
+    :param size: rows to cut them to anew; None: each stays as it is
+    """
+
+    def __init__(self, chunks: Iterable[Any], size: int | None) -> None:
+        super().__init__(chunks)
+        self._size = size
+
+    def pieces(self, planner: Planner, note_shape: Callable[[int, int], None]) -> Iterator[bytes]:
+        """The bytes of one Parquet file that is made of a whole one for each frame.
+
+        :param planner: gets a block for each
+        :param note_shape: called at the end with the numbers of rows and columns
+        :raises UnsupportedValueError: for a frame that cannot be pushed, or is not like the first
+        """
+        import pandas as pd
+
+        from include.s3_xcom.codecs.parquet import chunks, frames, joined_files
+
+        alike = chunks.Chunks()
+        incoming = _as_frames(self.take(), alike)
+        first = next(incoming, pd.DataFrame())
+        empty = bytes(frames.write(alike.table(first).slice(0, 0)))
+        parts = _Parts()
+        footer = joined_files.Footer(empty)
+        offset = length = 0
+        given = (frame for frame in itertools.chain([first], incoming) if len(frame))
+        wanted = given if self._size is None else _cut_anew(given, self._size)
+        for body, rows, meta in ahead(_written, _tables(wanted, alike)):
+            length += 1
+            self.check_length(length)
+            parts.add(rows, meta)
+            footer.append(body, offset)
+            padded = planner.add(1, len(body))
+            yield bytes(body).ljust(padded, _PADDING)
+            offset += padded
+        note_shape(parts.rows, first.shape[1])
+        if not length:
+            yield empty
+            return
+        yield planner.index()
+        footer.note(frames.PARTS_KEY, parts.to_json())
+        yield footer.to_bytes()
+
+
+def _as_frames(chunks: Iterator[Any], alike: Any) -> Iterator[pd.DataFrame]:
+    for number, chunk in enumerate(chunks):
+        frame = to_pandas(chunk)
+        try:
+            if frame is None:
+                raise UnsupportedValueError(
+                    f"a {type_name(type(chunk))} is no chunk of a table. Yield {TAKEN}"
+                )
+            alike.check(frame)
+        except UnsupportedValueError as error:
+            raise error.inside(number) from None
+        yield frame
+
+
+def _cut_anew(frames: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
+    """Frames of as many rows each. Where their indexes are ranges, the rows are numbered through."""
+    import pandas as pd
+
+    held: list[pd.DataFrame] = []
+    count = start = 0
+    for frame in itertools.chain(frames, [None]):
+        if frame is not None:
+            held.append(frame)
+            count += len(frame)
+        while count >= size or (frame is None and count):
+            ranges = all(type(part.index) is pd.RangeIndex for part in held)
+            whole = pd.concat(held, ignore_index=ranges) if len(held) > 1 else held[0]
+            part, held = whole.iloc[:size], [whole.iloc[size:]]
+            if ranges:
+                part = part.set_axis(pd.RangeIndex(start, start + len(part), name=part.index.name), axis=0)
+            start += len(part)
+            count -= len(part)
+            yield part
+
+
+def _tables(frames: Iterator[pd.DataFrame], alike: Any) -> Iterator[Any]:
+    for number, frame in enumerate(frames):
+        try:
+            table = alike.table(frame)
+        except UnsupportedValueError as error:
+            raise error.inside(number) from None
+        yield table, len(frame)
+
+
+def _written(table_and_rows: tuple[Any, int]) -> tuple[memoryview, int, bytes]:
+    from include.s3_xcom.codecs.parquet import frames
+
+    table, rows = table_and_rows
+    return frames.write(table), rows, table.schema.metadata[frames.METADATA_KEY]
+
+
+class _Parts:
+    """What each frame of a file is, written once where many are the same but for their rows."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._numbers: dict[bytes, int] = {}
+        self._parts: list[tuple[int, int]] = []
+
+    def add(self, rows: int, meta: bytes) -> None:
+        self.rows += rows
+        self._parts.append((rows, self._numbers.setdefault(meta, len(self._numbers))))
+
+    def to_json(self) -> bytes:
+        import json
+
+        return json.dumps({"texts": [text.decode() for text in self._numbers], "parts": self._parts}).encode()

@@ -1,0 +1,43 @@
+"""Frames of other libraries as pandas'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TAKEN = "a pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or polars.DataFrame"
+"""What :func:`to_pandas` takes, in words."""
+
+
+def to_pandas(value: Any) -> pd.DataFrame | None:
+    """A frame as one of pandas; None if it is none.
+
+    pandas' own stays as it is. Those of pyarrow and polars get Arrow's dtypes, which hold each value as it
+    was, integers beside NULL among them; metadata of a schema is left out.
+    """
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        return value
+    if not is_frame(value):
+        return None
+    import pyarrow as pa
+
+    table = value.to_arrow() if hasattr(value, "to_arrow") else value
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    columns = map(pd.arrays.ArrowExtensionArray, table.columns)
+    frame = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(table.num_rows), copy=False)
+    frame.columns = pd.Index(table.column_names, dtype=object)
+    return frame
+
+
+def is_frame(value: Any) -> bool:
+    """Whether :func:`to_pandas` takes a value."""
+    names = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(value).__mro__}
+    return not names.isdisjoint(_FRAMES)
+
+
+_FRAMES = {("pandas", "DataFrame"), ("pyarrow", "Table"), ("pyarrow", "RecordBatch"), ("polars", "DataFrame")}
