@@ -99,3 +99,19 @@ def prefix(stack, s3, monkeypatch) -> Iterator[str]:
     monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", name)
     yield name
     s3.objects.filter(Prefix=name).delete()
+
+
+@pytest.fixture
+def moved(stack, monkeypatch) -> list[tuple[str, int]]:
+    """The requests to S3, with the bytes that came back."""
+    seen: list[tuple[str, int]] = []
+
+    def note(http_response, parsed, model, **_):
+        seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
+
+    from include.s3_xcom.s3.store import Store
+
+    events = Store.configured().client.meta.events
+    events.register("after-call.s3", note, unique_id="moved")
+    yield seen
+    events.unregister("after-call.s3", unique_id="moved")

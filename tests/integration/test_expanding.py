@@ -15,25 +15,10 @@ from pandas.testing import assert_frame_equal
 from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, UnsupportedValueError
 from include.s3_xcom.s3 import copies, uploads
-from include.s3_xcom.s3.store import Store
 from tests.helpers.same import assert_same
 from tests.unit.test_mapped import FRAME
 
 LARGE = pd.concat([FRAME] * 1000)
-
-
-@pytest.fixture
-def moved(stack, monkeypatch) -> list[tuple[str, int]]:
-    """The requests to S3, with the bytes that came back."""
-    seen: list[tuple[str, int]] = []
-
-    def note(http_response, parsed, model, **_):
-        seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
-
-    events = Store.configured().client.meta.events
-    events.register("after-call.s3", note, unique_id="moved")
-    yield seen
-    events.unregister("after-call.s3", unique_id="moved")
 
 
 def size_of(task) -> int:

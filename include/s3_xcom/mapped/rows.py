@@ -135,9 +135,11 @@ def _listed(labels: list[Any]) -> str:
 
 def _moments(column: pd.Series) -> list[Any] | None:
     """The cells of a column of times at once, if none of them has nanoseconds; None otherwise."""
+    import numpy as np
     import pandas as pd
 
-    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+    is_numpys = isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
+    if not is_numpys and not isinstance(column.dtype, pd.DatetimeTZDtype):
         return None
     index = pd.DatetimeIndex(column)
     return None if (index.nanosecond > 0).any() else index.to_pydatetime().tolist()

@@ -57,9 +57,9 @@ def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dat
 
     from include.s3_xcom.mapped.file_system import OneObject
 
-    return ds.dataset(
-        reference.key, format="parquet", filesystem=fs.PyFileSystem(OneObject(store, reference))
-    )
+    one = OneObject(store, reference, is_parquet)
+    kind = "parquet" if is_parquet else "ipc"
+    return ds.dataset(reference.key, format=kind, filesystem=fs.PyFileSystem(one))
 
 
 @contextlib.contextmanager

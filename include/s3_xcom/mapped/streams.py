@@ -19,6 +19,8 @@ from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 if TYPE_CHECKING:
     import pandas as pd
 
+    from include.s3_xcom.codecs.parquet.chunks import Chunks
+
 _PADDING = b"\0"  # no Parquet file ends in it
 
 
@@ -75,14 +77,14 @@ class FrameChunks(Stream):
         from include.s3_xcom.codecs.parquet import chunks, frames, joined_files
 
         alike = chunks.Chunks()
-        incoming = _as_frames(self.take(), alike)
-        first = next(incoming, pd.DataFrame())
+        with_rows = _as_frames(self.take(), alike)
+        first = next(with_rows, pd.DataFrame())
         empty = bytes(frames.write(alike.table(first).slice(0, 0)))
+        given = itertools.chain([first] if len(first) else [], with_rows)
+        wanted = given if self._size is None else _cut_anew(given, self._size)
         parts = _Parts()
         footer = joined_files.Footer(empty)
         offset = length = 0
-        given = (frame for frame in itertools.chain([first], incoming) if len(frame))
-        wanted = given if self._size is None else _cut_anew(given, self._size)
         for body, rows, meta in ahead(_written, _tables(wanted, alike)):
             length += 1
             self.check_length(length)
@@ -100,7 +102,10 @@ class FrameChunks(Stream):
         yield footer.to_bytes()
 
 
-def _as_frames(chunks: Iterator[Any], alike: Any) -> Iterator[pd.DataFrame]:
+def _as_frames(chunks: Iterator[Any], alike: Chunks) -> Iterator[pd.DataFrame]:
+    """Those that have rows; without any, the first of the others. What has no rows may have any dtypes."""
+    without_rows = None
+    has_rows = False
     for number, chunk in enumerate(chunks):
         frame = to_pandas(chunk)
         try:
@@ -108,10 +113,16 @@ def _as_frames(chunks: Iterator[Any], alike: Any) -> Iterator[pd.DataFrame]:
                 raise UnsupportedValueError(
                     f"a {type_name(type(chunk))} is no chunk of a table. Yield {TAKEN}"
                 )
+            if not len(frame):
+                without_rows = frame if without_rows is None else without_rows
+                continue
             alike.check(frame)
         except UnsupportedValueError as error:
             raise error.inside(number) from None
+        has_rows = True
         yield frame
+    if without_rows is not None and not has_rows:
+        yield without_rows
 
 
 def _cut_anew(frames: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
@@ -135,7 +146,7 @@ def _cut_anew(frames: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFram
             yield part
 
 
-def _tables(frames: Iterator[pd.DataFrame], alike: Any) -> Iterator[Any]:
+def _tables(frames: Iterator[pd.DataFrame], alike: Chunks) -> Iterator[Any]:
     for number, frame in enumerate(frames):
         try:
             table = alike.table(frame)

@@ -54,7 +54,7 @@ def _advice(kind: type) -> str:
     if issubclass(kind, io.IOBase):
         return "Return File(path) to hand over the file, or what was read from it"
     if hasattr(kind, "__next__"):
-        return "Return list(...) of it"
+        return "Return list(...) of it; or items(...) or, of frames, batches(...), which write it as it comes"
     return "Return a DataFrame, dict, list or string made of what the next task needs"
 
 
