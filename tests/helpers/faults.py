@@ -53,6 +53,9 @@ SUCCEEDED, CLEAR, WRONG = "succeeded", "failed clearly", "wrong"
 PART_BYTES = 5 * 1024 * 1024
 """The smallest that S3 takes: several parts, in little time."""
 
+RANGE_BYTES = 512 * 1024
+"""So that small values are read by several requests at once, too."""
+
 
 @dataclass
 class Outcome:
@@ -77,6 +80,14 @@ class Values:
         import pandas as pd
 
         return pd.DataFrame({"n": range(200_000), "x": [i / 7 for i in range(200_000)]})
+
+    @functools.cached_property
+    def wide(self) -> Any:
+        """More than a part."""
+        import numpy as np
+        import pandas as pd
+
+        return pd.DataFrame(np.random.default_rng(0).random((18_000, 60)))
 
 
 def environment(port: int) -> dict[str, str]:
@@ -108,9 +119,12 @@ class Worker:
     """One process: a task instance of its own, and a proxy before S3."""
 
     def __init__(self, upstream: int, seed: int) -> None:
-        from include.s3_xcom.s3 import uploads
+        from include.s3_xcom.codecs.parquet import tables
+        from include.s3_xcom.s3 import ranges, uploads
 
         uploads.SINGLE_PUT_BYTES = uploads.PART_BYTES = PART_BYTES
+        ranges.RANGE_BYTES, ranges.SINGLE_GET_BYTES = RANGE_BYTES, 2 * RANGE_BYTES
+        tables.STREAMED_BYTES, tables.GROUP_BYTES = RANGE_BYTES, RANGE_BYTES // 4
         self.random = random.Random(seed)
         self.proxy = Proxy(upstream)
         os.environ.update(environment(self.proxy.port))
@@ -132,6 +146,7 @@ class Worker:
             "file": lambda: File(self.directory / "data.csv"),
             "rows": lambda: rows(self.values.frame[:5000]),
             "batches": lambda: batches(self.values.frame, 20_000),
+            "chunks": lambda: batches(iter([self.values.wide[:9_000], self.values.wide[9_000:]])),
         }[kind]()
 
     def push(self, key: str, value: Any) -> None:
@@ -191,6 +206,8 @@ class Worker:
             return copy.read_bytes() == self.values.file
         if kind == "rows":
             return list(value) == list(self.make("rows"))
+        if kind == "chunks":
+            return value.to_frame().equals(self.values.wide)
         return pd.concat(list(value)).equals(self.values.frame)
 
     def inject(self, fault: str, operation: str, times: int) -> Outcome | None:
@@ -282,7 +299,7 @@ class Worker:
             stored.put(Body=body[:at] + bytes([body[at] ^ 1 << self.random.randrange(8)]) + body[at + 1 :])
 
 
-KINDS = ("dict", "frame", "file", "batches")
+KINDS = ("dict", "frame", "file", "batches", "chunks")
 OPERATIONS = {
     **{f"push {kind}": functools.partial(Worker.push_kind, kind=kind) for kind in KINDS},
     "push file again": functools.partial(Worker.push_again, kind="file"),

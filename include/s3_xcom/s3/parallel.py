@@ -68,10 +68,12 @@ class Parallel(Generic[T, R]):
         finally:
             self._stop.set()
 
-    def join(self, seconds: float) -> None:
-        """Wait for jobs that are still running, some seconds for each at most."""
-        for thread in list(self._running):
+    def join(self, seconds: float) -> bool:
+        """Wait for jobs that are still running, some seconds for each at most. Whether there were any."""
+        running = list(self._running)
+        for thread in running:
             thread.join(seconds)
+        return bool(running)
 
     def _may_begin(self) -> bool:
         if self._error is not None:

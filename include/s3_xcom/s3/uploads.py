@@ -253,9 +253,12 @@ class Target:
         client, settings = self.store.client, self.store.settings
 
         def abort() -> None:
-            sending.join(settings.connect_timeout + settings.read_timeout)  # S3 keeps what comes later
+            # S3 may keep a part that is under way, so it is told again when none is.
             with contextlib.suppress(Exception):  # the bucket's own rule removes them later
                 client.abort_multipart_upload(**where)
+            if sending.join(settings.connect_timeout + settings.read_timeout):
+                with contextlib.suppress(Exception):
+                    client.abort_multipart_upload(**where)
 
         thread = threading.Thread(target=abort, daemon=True)
         thread.start()
