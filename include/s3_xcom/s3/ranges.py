@@ -58,6 +58,7 @@ class Arriving:
         self._arrived = 0  # from the start, without a gap
         self._taken = 0  # results
         at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
+        _ = store.client  # made once, not by each thread
         reading: Parallel[Span, None] = Parallel(self._read, at_once)
         self._results = reading.run([self._spans[-1], *self._spans[:-1]])
 
