@@ -1,30 +1,40 @@
-"""FanOut: query a larger table, summarize it batch by batch in tasks of their own, and join the summaries."""
+"""FanOut: query a table that may be larger than memory, and summarize it batch by batch, a task for each.
+
+A cursor of the server's hands out some rows at a time, each batch goes to S3 as it comes, and a task of its
+own summarizes it. No process ever holds the whole table, however many readings the parameter asks for.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.decorators import dag, task
 from airflow.models.param import Param
+from airflow.operators.python import get_current_context
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
 from include.s3_xcom import batches
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 log = logging.getLogger(__name__)
 
 READINGS = """
-    SELECT n AS id, n % 50 AS station, timestamptz '2026-01-01 00:00+00' + n * interval '1 minute' AS read_at,
-           round((20 + 15 * sin(n / 720.0) + n % 50 / 10.0)::numeric, 2)::float AS celsius
-    FROM generate_series(1, 100000) AS n
+    SELECT n AS id, n %% 50 AS station,
+           timestamptz '2026-01-01 00:00+00' + n * interval '1 minute' AS read_at,
+           round((20 + 15 * sin(n / 720.0) + n %% 50 / 10.0)::numeric, 2) AS celsius
+    FROM generate_series(1, %(readings)s) AS n
 """
 
 
 @dag(
     dag_id="FanOut",
-    description="Expands over a larger table in batches, and joins the results",
+    description="Streams a table of any size to S3, expands over its batches, and joins the results",
     schedule=None,
     start_date=pendulum.datetime(2023, 1, 1, tz="UTC"),
     catchup=False,
@@ -32,17 +42,23 @@ READINGS = """
     default_args={"show_return_value_in_logs": False},
     tags=["s3-xcom", "example"],
     doc_md=__doc__,
-    params={"batch_rows": Param(25_000, type="integer", minimum=1, description="Rows for each mapped task")},
+    params={
+        "readings": Param(100_000, type="integer", minimum=0, description="Rows of the table"),
+        "batch_rows": Param(25_000, type="integer", minimum=1, description="Rows for each mapped task"),
+    },
 )
 def fan_out() -> None:
     @task
-    def read_table(batch_rows: str) -> Sequence[Any]:
-        # 100,000 rows are too many to expand over ([core] max_map_length), four batches are not.
-        return batches(PostgresHook(postgres_conn_id="DB_CONN").get_pandas_df(READINGS), int(batch_rows))
+    def read_table() -> Sequence[Any]:
+        params = get_current_context()["params"]
+        # Nothing is read before it is pushed, batch after batch. A task can be expanded over 1,024 of them
+        # ([core] max_map_length).
+        return batches(fetch_batches(int(params["readings"]), int(params["batch_rows"])))
 
     @task
     def summarize(batch: Any) -> Any:
-        return batch.groupby("station")["celsius"].agg(["count", "sum", "min", "max"])
+        celsius = batch["celsius"].astype(float)
+        return celsius.groupby(batch["station"].astype(int)).agg(["count", "sum", "min", "max"])
 
     @task
     def join(summaries: Sequence[Any]) -> Any:
@@ -54,7 +70,19 @@ def fan_out() -> None:
         log.info("Joined %d summaries of %d readings.", len(summaries), joined["count"].sum())
         return joined
 
-    join(summarize.expand(batch=read_table(batch_rows="{{ params.batch_rows }}")))
+    join(summarize.expand(batch=read_table()))
+
+
+def fetch_batches(readings: int, batch_rows: int) -> Iterator[DataFrame]:
+    """The table, some rows at a time, with the values as they left the database."""
+    from pandas import DataFrame
+
+    connection = PostgresHook(postgres_conn_id="DB_CONN").get_conn()
+    # A cursor with a name is one of the server's, which keeps the rows that were not fetched yet.
+    with contextlib.closing(connection), connection.cursor("readings") as cursor:
+        cursor.execute(READINGS, {"readings": readings})
+        while rows := cursor.fetchmany(batch_rows):
+            yield DataFrame(rows, columns=[column.name for column in cursor.description], dtype=object)
 
 
 fan_out()

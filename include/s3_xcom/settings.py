@@ -38,6 +38,6 @@ class Settings:
     max_attempts: int = 5
     connect_timeout: int = 30
     read_timeout: int = 60
-    transfer_connections: int = 8
+    transfer_connections: int = 10
     sse: str = ""
     kms_key_id: str = ""

@@ -16,7 +16,7 @@ from include.s3_xcom.interruptions import stoppable
 T = TypeVar("T")
 R = TypeVar("R")
 
-MEMORY_BYTES = 64 * 1024 * 1024
+MEMORY_BYTES = 80 * 1024 * 1024
 """How much of an object is under way at once, unless one part is larger."""
 
 _END = object()

@@ -56,7 +56,11 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
 
     :raises FormatError: if the bytes are nothing it writes
     """
-    return from_table(tables.decode(body, pulling))
+    if pulling.wait is None:
+        return from_table(tables.decode(body, pulling))
+    from include.s3_xcom.codecs.parquet import arriving
+
+    return arriving.decode(body, pulling)
 
 
 Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
@@ -184,7 +188,8 @@ def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] 
     metadata = table.schema.metadata or {}
     if PARTS_KEY in metadata:
         return _from_parts(table, json.loads(metadata[PARTS_KEY]), labels)
-    return _from_table(table, tagged_json.loads(metadata.get(METADATA_KEY, b"null")), first, labels)
+    meta = tagged_json.loads(metadata.get(METADATA_KEY, b"null"))
+    return _from_table(table, meta, first, labels)
 
 
 def _from_table(
@@ -193,16 +198,24 @@ def _from_table(
     if first is not None:
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [_slice_level(level, first, table.num_rows) for level in levels]
-    specs, names = meta["columns"], _decode_labels(meta["labels"])
+    specs, names = meta["columns"], decode_labels(meta["labels"])
     if labels is not None:
         positions = positions_of(labels, names)
         specs, names = [specs[i] for i in positions], names[positions]
-    index = _decode_index(table, len(specs), meta["index"])
-    if meta["type"] == "Index":
-        return index
+    index = decode_index(table, len(specs), meta["index"])
     arrays = table.columns[: len(specs)]
     del table  # with the arrays, each of which is freed when it is decoded
-    values = [columns.decode(arrays.pop(0), spec) for spec in specs]
+    return made_of([columns.decode(arrays.pop(0), spec) for spec in specs], index, names, meta)
+
+
+def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta: dict[str, Any]) -> Any:
+    """A frame, Series, Index or array of its decoded parts.
+
+    :param names: the labels of the columns
+    :param meta: what lies beside the Parquet
+    """
+    if meta["type"] == "Index":
+        return index
     if meta["type"] == "array":
         return values[0]
     frame = pd.DataFrame({i: _as_is(value, index) for i, value in enumerate(values)}, index=index, copy=False)
@@ -246,7 +259,7 @@ def _is_label(name: Any, label: Any) -> bool:
 def labels_of(schema: pa.Schema) -> list[Any]:
     """The labels of the columns of a stored frame."""
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
-    return list(_decode_labels(meta["labels"]))
+    return list(decode_labels(meta["labels"]))
 
 
 def stored_columns(schema: pa.Schema, labels: Sequence[Any]) -> list[str]:
@@ -256,7 +269,7 @@ def stored_columns(schema: pa.Schema, labels: Sequence[Any]) -> list[str]:
     :raises KeyError: for a label that there is not
     """
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
-    positions = positions_of(labels, _decode_labels(meta["labels"]))
+    positions = positions_of(labels, decode_labels(meta["labels"]))
     return [schema.names[i] for i in positions] + schema.names[len(meta["columns"]) :]
 
 
@@ -297,7 +310,7 @@ def _encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[lis
     return arrays, {**encoded, **columns.encode_freq(index)}
 
 
-def _decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
+def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
     """The index whose arrays start at a column of the table."""
     levels, names = [], spec["names"]
     for level in spec["levels"]:
@@ -317,10 +330,10 @@ def _encode_labels(labels: pd.Index) -> dict[str, Any]:
     return {**spec, "arrays": [columns.to_text(array) for array in arrays]}
 
 
-def _decode_labels(spec: dict[str, Any]) -> pd.Index:
+def decode_labels(spec: dict[str, Any]) -> pd.Index:
     arrays = [columns.from_text(text) for text in spec["arrays"]]
     table = pa.table(dict(zip(map(str, range(len(arrays))), arrays)))
-    return _decode_index(table, 0, spec)
+    return decode_index(table, 0, spec)
 
 
 def _index_names(index: pd.Index) -> list[str]:

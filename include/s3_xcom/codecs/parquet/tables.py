@@ -58,6 +58,15 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
 
     :raises FormatError: if there are more rows than were pushed
     """
+    file = open_file(body, pulling)
+    if pulling.wait is None or not file.num_row_groups:
+        # For little, handing out the columns takes longer than it saves.
+        return file.read(use_threads=len(body) >= THREADED_BYTES)
+    return pa.concat_tables(read_groups(file, pulling))
+
+
+def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
+    """A Parquet file in memory, of which the end has come at least. Errors as of :func:`decode`."""
     if pulling.wait is not None:
         pulling.wait(len(body) - _FOOTER_LENGTH_BYTES, len(body))
         pulling.wait(max(0, joined_files.footer_start(body)), len(body))
@@ -65,15 +74,14 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
     file = pq.ParquetFile(pa.BufferReader(body))
     if pulling.rows is not None and file.metadata.num_rows > pulling.rows:
         raise FormatError("The stored Parquet has more rows than were pushed.")
-    # For little, handing out the columns takes longer than it saves.
-    is_threaded = len(body) >= THREADED_BYTES
-    if pulling.wait is None or not file.num_row_groups:
-        return file.read(use_threads=is_threaded)
-    groups = []
+    return file
+
+
+def read_groups(file: pq.ParquetFile, pulling: Pulling) -> Iterator[pa.Table]:
+    """The row groups of a file, each as soon as it has come."""
     for number in range(file.num_row_groups):
         pulling.wait(0, _group_end(file.metadata.row_group(number)))
-        groups.append(file.read_row_group(number, use_threads=is_threaded))
-    return pa.concat_tables(groups)
+        yield file.read_row_group(number)
 
 
 _VERSION = "2.6"
