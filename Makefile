@@ -4,6 +4,7 @@ PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
+GIB ?= 10
 VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.0+boto3
 # What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
 SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
@@ -46,6 +47,9 @@ test-stress: install ## pushes, deletions and sweeps at once, at length (OPERATI
 
 test-faults: install ## faults of S3, network, database and tasks, at length; writes docs/faults.md (INJECTIONS=1200)
 	@FAULT_INJECTIONS=$(INJECTIONS) FAULT_PAGE=docs/faults.md $(PYTHON) -m pytest tests/integration/test_faults.py
+
+test-large: install ## push a table larger than the memory of the process that does it (GIB=10)
+	@$(PYTHON) -m tests.benchmarks.larger_than_memory $(GIB)
 
 bench: install ## measure against the floor and the peers; writes docs/benchmarks.md (PARTS="kinds database")
 	@$(PYTHON) -m tests.benchmarks $(PARTS)
@@ -98,4 +102,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults test-matrix bench lint up trigger ps logs down clean test-stack screenshots docs audit lock
+.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix bench lint up trigger ps logs down clean test-stack screenshots docs audit lock

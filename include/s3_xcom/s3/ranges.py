@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from include.s3_xcom.errors import XComError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 8 * 1024 * 1024
 
+_WAITING_RANGES = 2
+"""How many more than there are connections may have come and wait to be read."""
+
 SINGLE_GET_BYTES = 2 * RANGE_BYTES
 """Up to here one request. Those who start to read more may want little: the first MiB comes alone."""
 
@@ -34,10 +38,19 @@ def cut(start: int, stop: int) -> list[Span]:
     return [(first, min(first + RANGE_BYTES, stop)) for first in range(start, stop, RANGE_BYTES)]
 
 
-def read(store: Store, reference: Reference, span: Span) -> bytes:
-    """Some bytes of an object, by one request. Errors as of :class:`Body`."""
+def read(store: Store, reference: Reference, span: Span, into: memoryview) -> memoryview:
+    """Some bytes of an object, by one request. Errors as of :class:`Body`.
+
+    :param into: as long, or longer
+    :return: the part of it that holds them
+    """
+    start, stop = span
+    into = into[: stop - start]
     with Body(store, reference, span) as body:
-        return body.readall()
+        done = 0
+        while done < len(into):
+            done += body.readinto(into[done : done + CHUNK_BYTES])
+    return into
 
 
 class Arriving:
@@ -88,10 +101,7 @@ class Arriving:
         self._results.close()
 
     def _read(self, span: Span) -> None:
-        start, stop = span
-        with Body(self._store, self._reference, span) as body:
-            while start < stop:
-                start += body.readinto(self.body[start : min(start + CHUNK_BYTES, stop)])
+        read(self._store, self._reference, span, self.body[span[0] : span[1]])
 
     def _next(self) -> None:
         with heard():
@@ -120,16 +130,24 @@ class RangeStream(io.RawIOBase):
         self.received = 0
         self.failed = False
         self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
-        self._reading = Parallel(lambda part: read(store, reference, part), 1, waiting=self._at_once + 4)
-        self._parts = self._reading.run([(start, start + CHUNK_BYTES), *cut(start + CHUNK_BYTES, stop)])
-        self._part = memoryview(b"")
+        self._reading = Parallel(
+            lambda job: read(store, reference, *job), 1, waiting=self._at_once + _WAITING_RANGES
+        )
+        first = min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
+        self._parts = self._reading.run(self._jobs([(start, first), *cut(first, stop)]))
+        self._free: list[memoryview] = []  # each new one would stay in the arena of its thread
         self._part = self._next()
+
+    def _jobs(self, spans: list[Span]) -> Iterator[tuple[Span, memoryview]]:
+        for span in spans:
+            yield span, self._free.pop() if self._free else memoryview(bytearray(RANGE_BYTES))
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:
         if not self._part and self._left:
+            self._free.append(memoryview(self._part.obj))
             self._reading.at_once = self._at_once  # more than the first MiB is wanted
             self._part = self._next()
         size = min(len(buffer), len(self._part))
@@ -156,7 +174,7 @@ class RangeStream(io.RawIOBase):
             if not self._left and self._digest.hexdigest() != self._reference.sha256:
                 self.failed = True
                 raise errors.altered(self._reference)
-        return memoryview(part)
+        return part
 
 
 class RangedFile(io.RawIOBase):
@@ -177,12 +195,10 @@ class RangedFile(io.RawIOBase):
 
         Parts with little between them are read together.
         """
-        reading = Parallel(
-            lambda span: read(self._store, self._reference, span), self._store.settings.transfer_connections
-        )
+        reading = Parallel(self._read, self._store.settings.transfer_connections)
         joined = [part for span in _join(spans) for part in cut(*span)]
         with heard(), contextlib.closing(reading.run(joined)) as parts:
-            self._fetched += zip(joined, map(memoryview, parts))
+            self._fetched += zip(joined, parts)
 
     def readable(self) -> bool:
         return True
@@ -208,7 +224,7 @@ class RangedFile(io.RawIOBase):
             return 0
         data = self._kept(start, stop)
         if data is None:
-            data = memoryview(read(self._store, self._reference, (start, stop)))
+            data = self._read((start, stop))
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
@@ -216,6 +232,9 @@ class RangedFile(io.RawIOBase):
     def close(self) -> None:
         self._fetched.clear()
         super().close()
+
+    def _read(self, span: Span) -> memoryview:
+        return read(self._store, self._reference, span, memoryview(bytearray(span[1] - span[0])))
 
     def _kept(self, start: int, stop: int) -> memoryview | None:
         """What was fetched from a position on, maybe not all that is asked for."""
