@@ -113,9 +113,13 @@ class _Push:
         return self._reference(key, upload, streamed.info)
 
     def _upload_pieces(self, sequence: Mapped) -> Reference:
-        encoded = sequence.encode()
-        info = ObjectInfo(encoded.codec, sequence.type, sequence.shape)
-        key, upload = self._send(encoded, info)
+        try:
+            encoded = sequence.encode()
+            info = ObjectInfo(encoded.codec, sequence.type, sequence.shape)
+            key, upload = self._send(encoded, info)
+        finally:
+            if sequence.stream is not None:
+                sequence.stream.close()
         # What comes while it is sent, has no shape before.
         info = dataclasses.replace(info, shape=sequence.shape, layout=encoded.layout)
         reference = self._reference(key, upload, info)

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 import pytest
 from pandas.testing import assert_frame_equal
 
-from include.s3_xcom import batches, items, rows
+from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import ObjectMissingError, UnsupportedValueError
-from include.s3_xcom.s3 import uploads
+from include.s3_xcom.s3 import ranges, uploads
 from tests.helpers.same import assert_same
 
 UTC = datetime.timezone.utc
@@ -119,6 +119,71 @@ def test_what_is_not_like_the_first_is_refused_by_its_number(task, s3, later, sa
         task.push(batches(iter([chunk(0), later])))
     assert set(s3.objects.all()) == before
     assert task.row() is None
+
+
+def test_categories_of_another_order_are_refused_since_their_codes_would_mean_others(task):
+    frames = [pd.DataFrame({"c": pd.Categorical([10, 20], order)}) for order in ([10, 20], [20, 10])]
+    with pytest.raises(UnsupportedValueError, match=r"at value\[1\]\['c'\]"):
+        task.push(batches(iter(frames)))
+
+
+@pytest.mark.parametrize("missing", [pd.NaT, pd.NA, None, float("nan")], ids=repr)
+def test_what_is_missing_stays_of_its_kind(task, missing):
+    chunks = [objects("v", "a", "b"), objects("v", missing, missing)]
+    expected = ["a", "b", missing, missing]
+    task.push(batches(iter(chunks)))
+    assert_same(task.pull().to_frame()["v"].tolist(), expected)
+    task.push(batches(iter(chunks), 4), "cut anew")
+    assert_same(task.pull("cut anew")[0]["v"].tolist(), expected)
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_the_name_of_a_range_and_attrs_stay(task, size):
+    chunks = [pd.DataFrame({"x": [1, 2, 3]}, index=pd.RangeIndex(3, name="id")) for _ in range(3)]
+    for frame in chunks:
+        frame.attrs["source"] = "here"
+    task.push(batches(iter(chunks), size))
+    whole = task.pull().to_frame()
+    assert_frame_equal(whole, pd.DataFrame({"x": [1, 2, 3] * 3}, index=pd.RangeIndex(9, name="id")))
+    assert whole.attrs == {"source": "here"}
+
+
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_generator_may_fill_the_same_buffer_again(task, size):
+    def chunks():
+        buffer = np.zeros((4, 1))
+        for number in range(6):
+            buffer[:] = number
+            yield pd.DataFrame(buffer, columns=["x"])
+
+    task.push(batches(chunks(), size))
+    assert task.pull().to_frame()["x"].tolist() == [float(n) for n in range(6) for _ in range(4)]
+
+    def elements():
+        element = {}
+        for number in range(2500):
+            element["n"] = number
+            yield element
+
+    task.push(items(elements()), "items")
+    assert [element["n"] for element in task.pull("items")] == list(range(2500))
+
+
+def test_a_generator_is_closed_after_a_push_that_failed(task):
+    closed = []
+
+    def chunks():
+        try:
+            yield chunk(0)
+            yield [1]
+            yield chunk(0)
+        finally:
+            closed.append(True)
+
+    with pytest.raises(UnsupportedValueError) as raised:
+        task.push(batches(chunks()))
+    assert closed == [True]
+    assert raised.value.__traceback__ is not None
 
 
 def test_objects_that_do_not_fit_the_first_chunk_are_refused(task):
@@ -222,6 +287,43 @@ def test_columns_are_read_without_the_others(task, make, moved):
     assert pulled.to_arrow(columns=["c3"]).column_names == ["c3"]
     with pytest.raises(KeyError, match="There is no column 'c99'"):
         pulled.to_frame(columns=["c99"])
+
+
+def test_columns_of_several_ranges_are_read(task, monkeypatch):
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 100_000)
+    frame = pd.DataFrame({"x": np.random.default_rng(0).random(100_000), "y": 1})
+    for name, sequence in (("batches", batches(frame, 100_000)), ("chunks", batches(iter([frame])))):
+        task.push(sequence, name)
+        assert_frame_equal(task.pull(name).to_frame(columns=["x"]), frame[["x"]], check_exact=True)
+        assert task.pull(name).to_arrow(columns=["x"])["x"].to_pylist() == frame["x"].tolist()
+
+
+def test_columns_are_found_by_any_labels(task):
+    frame = pd.DataFrame([[1, 2, 3, 4]], columns=pd.Index(["x", 0, float("nan"), "x"], dtype=object))
+    task.push(batches(frame, 1))
+    pulled = task.pull()
+    for labels in (["x"], [0], np.array([0]), (label for label in ["x"]), [float("nan")]):
+        wanted = list(labels)
+        assert_same(pulled.to_frame(columns=iter(wanted)), frame.iloc[:, _positions(wanted[0])])
+    assert pulled.to_arrow().to_pydict() == {"x": [1], "0": [2], "nan": [3], "x.1": [4]}
+    assert pulled.to_arrow(columns=["x"]).to_pydict() == {"x": [1], "x.1": [4]}
+
+
+def _positions(label: object) -> list[int]:
+    return [0, 3] if label == "x" else [1] if label == 0 else [2]
+
+
+def test_after_an_error_a_stream_does_not_look_like_its_end(task, tmp_path, monkeypatch, s3):
+    (tmp_path / "file").write_bytes(bytes(10_000_000))
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 1_000_000)
+    monkeypatch.setattr(ranges, "SINGLE_GET_BYTES", 2_000_000)
+    task.push(File(tmp_path / "file"))
+    with task.pull().open() as stream:
+        stream.read(10)
+        s3.Object(task.object_key()).delete()
+        for _ in range(2):
+            with pytest.raises(ObjectMissingError):
+                stream.read()
 
 
 def test_other_engines_scan_the_object_in_place(task, moved):

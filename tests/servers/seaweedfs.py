@@ -48,7 +48,7 @@ class SeaweedFS:
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
             "s3.ip.bind": self._address,
-            "master.volumeSizeLimitMB": 256,
+            "master.volumeSizeLimitMB": 1024,
             "volume.max": 64,
             "filer.localSocket": self._directory / "filer.sock",
             "s3.localSocket": self._directory / "s3.sock",

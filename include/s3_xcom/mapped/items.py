@@ -25,7 +25,7 @@ from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.sequence import EncodedSequence, Mapped, lines
+from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped, lines
 from include.s3_xcom.mapped.streams import Stream
 from include.s3_xcom.mapped.tabular import is_frame
 from include.s3_xcom.reference import Reference
@@ -50,14 +50,17 @@ class Items(Mapped):
         return cls(stored, reference.info.type, reference.info.shape)
 
     def encode(self) -> EncodedSequence:
-        given = self._source.values if self.stream is None else self._counted(self.stream.take())
-        values, is_binary = _look_ahead(given)
+        if self.stream is None:
+            values, is_binary = _look_ahead(self._source.values, BLOCK_BYTES)
+        else:
+            # One at a time: whoever makes the elements may fill the same one again.
+            values, is_binary = _look_ahead(self._counted(self.stream.take()), 0)
         if is_binary:
             planner = Planner()
             header = _LOCAL_HEADER.size + len(_INDEX)
             return EncodedSequence(ZIP_CODEC, ".zip", ZIP, _zip_pieces(values, planner), planner, header)
         planner = Planner(len(_HEAD))
-        pieces = _json_pieces(lines(values), planner)
+        pieces = _json_pieces(lines(values, CHUNK_ELEMENTS if self.stream is None else 1), planner)
         return EncodedSequence(JSON_CODEC, ".json", JSON, pieces, planner, len(_BEFORE_INDEX))
 
     def _counted(self, values: Iterable[Any]) -> Iterator[Any]:
@@ -100,8 +103,11 @@ def items(values: Iterable[Any]) -> Items:
     return Items(Stream(values), "items", [])
 
 
-def _look_ahead(values: Iterable[Any]) -> tuple[Iterable[Any], bool]:
-    """The same values, and whether the first of them are of a kind that text would swell."""
+def _look_ahead(values: Iterable[Any], enough: int) -> tuple[Iterable[Any], bool]:
+    """The same values, and whether the first of them are of a kind that text would swell.
+
+    :param enough: how many bytes of them are looked at
+    """
     source, head, size = iter(values), [], 0
     for number, value in enumerate(source):
         head.append(value)
@@ -109,7 +115,7 @@ def _look_ahead(values: Iterable[Any]) -> tuple[Iterable[Any], bool]:
         if not registry.find(encoded.codec).is_text:
             return itertools.chain(head, source), True
         size += encoded.size
-        if size > BLOCK_BYTES:
+        if size > enough:
             break
     return itertools.chain(head, source), False
 

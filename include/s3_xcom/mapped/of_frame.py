@@ -28,17 +28,17 @@ class OfFrame(Mapped):
         :raises KeyError: for a column that there is not
         :raises StorageError: if S3 does not give it
         """
+        labels = None if columns is None else list(columns)
         if self.stored is None:
-            frame = self._frame
-            return frame.copy() if columns is None else frame[list(columns)].copy()
-        if columns is None:
+            return (self._frame if labels is None else self._frame[labels]).copy()
+        if labels is None:
             return self._whole()
         if not self._is_parquet:
-            return self._whole()[list(columns)]
+            return self._whole()[labels]
         from include.s3_xcom.mapped import stored_columns
 
         with located(self.stored.reference):
-            return stored_columns.to_frame(self.stored.store, self.stored.reference, columns)
+            return stored_columns.to_frame(self.stored.store, self.stored.reference, labels)
 
     def to_arrow(self, columns: Sequence[Any] | None = None) -> pa.Table:
         """The columns as a table of pyarrow, of the types they are stored as, without the index.
@@ -54,7 +54,8 @@ class OfFrame(Mapped):
         from include.s3_xcom.mapped import stored_columns
 
         with located(self.stored.reference):
-            return stored_columns.to_arrow(self.stored.store, self.stored.reference, columns)
+            labels = None if columns is None else list(columns)
+            return stored_columns.to_arrow(self.stored.store, self.stored.reference, labels)
 
     def dataset(self) -> pyarrow.dataset.Dataset:
         """The stored object as a dataset of pyarrow, which moves what a query of it needs.

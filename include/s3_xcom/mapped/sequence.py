@@ -20,13 +20,14 @@ CHUNK_ELEMENTS = 1000
 """How many elements are encoded at a time."""
 
 
-def lines(values: Iterable[Any]) -> Iterator[bytes]:
+def lines(values: Iterable[Any], at_once: int = CHUNK_ELEMENTS) -> Iterator[bytes]:
     """Values as JSON text, a line each.
 
+    :param at_once: how many are taken before they are encoded
     :raises UnsupportedValueError: if one would come back changed
     """
     source, start = iter(values), 0
-    while chunk := list(itertools.islice(source, CHUNK_ELEMENTS)):
+    while chunk := list(itertools.islice(source, at_once)):
         try:
             yield from tagged_json.dumps_lines(chunk)
         except UnsupportedValueError as error:

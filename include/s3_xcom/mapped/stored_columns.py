@@ -30,7 +30,8 @@ def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.Da
     from include.s3_xcom.codecs.parquet import frames
 
     with _opened(store, reference) as (file, parquet):
-        return frames.from_table(_read(file, parquet, labels), labels=labels)
+        names, _ = frames.stored_columns(parquet.schema_arrow, labels)
+        return frames.from_table(_read(file, parquet, names), labels=labels)
 
 
 def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -> pa.Table:
@@ -41,10 +42,8 @@ def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -
     from include.s3_xcom.codecs.parquet import frames
 
     with _opened(store, reference) as (file, parquet):
-        schema = parquet.schema_arrow
-        labels = frames.labels_of(schema) if labels is None else labels
-        table = _read(file, parquet, labels)
-        return table.select(range(len(labels))).replace_schema_metadata(None)
+        names, count = frames.stored_columns(parquet.schema_arrow, labels)
+        return _read(file, parquet, names).select(range(count)).replace_schema_metadata(None)
 
 
 def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dataset.Dataset:
@@ -97,10 +96,7 @@ def fetch_footer(file: RangedFile) -> None:
     schema_guard.check_parquet(file.read(size - start))
 
 
-def _read(file: RangedFile, parquet: pq.ParquetFile, labels: Sequence[Any]) -> pa.Table:
-    from include.s3_xcom.codecs.parquet import frames
-
-    names = frames.stored_columns(parquet.schema_arrow, labels)
+def _read(file: RangedFile, parquet: pq.ParquetFile, names: list[str]) -> pa.Table:
     file.fetch(list(_spans(parquet.metadata, set(names))))
     return parquet.read(columns=names).select(names)
 

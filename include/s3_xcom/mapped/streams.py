@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
-from include.s3_xcom.mapped.ahead import ahead
+from include.s3_xcom.interruptions import handled_within
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 
@@ -32,6 +32,7 @@ class Stream:
 
     def __init__(self, elements: Iterable[Any]) -> None:
         self._elements: Iterable[Any] | None = elements
+        self._taking: Iterator[Any] = iter(())
         self.check_length: Callable[[int], None] = lambda length: None
 
     def take(self) -> Iterator[Any]:
@@ -44,7 +45,14 @@ class Stream:
             raise UnsupportedValueError(
                 "its elements were taken by a push before, which failed. Make them anew"
             )
-        return iter(elements)
+        self._taking = _taken(elements)
+        return self._taking
+
+    def close(self) -> None:
+        """Tell whoever makes the elements that no more are wanted, as after a push that failed."""
+        close = getattr(self._taking, "close", None)
+        if close is not None:
+            close()
 
     def __len__(self) -> int:
         self._refuse()
@@ -53,6 +61,25 @@ class Stream:
         raise TypeError("Its elements come while it is pushed. Return it from the task, and pull it.")
 
     get = span = _refuse
+
+
+_END = object()
+
+
+def _taken(elements: Iterable[Any]) -> Iterator[Any]:
+    """The elements, of which the source is closed in the end, if it can be."""
+    source = iter(elements)
+    try:
+        while True:
+            with handled_within():
+                element = next(source, _END)
+            if element is _END:
+                return
+            yield element
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
 
 
 class FrameChunks(Stream):
@@ -82,10 +109,12 @@ class FrameChunks(Stream):
         empty = bytes(frames.write(alike.table(first).slice(0, 0)))
         given = itertools.chain([first] if len(first) else [], with_rows)
         wanted = given if self._size is None else _cut_anew(given, self._size)
-        parts = _Parts()
+        parts, width = _Parts(), first.shape[1]
         footer = joined_files.Footer(empty)
         offset = length = 0
-        for body, rows, meta in ahead(_written, _tables(wanted, alike)):
+        del first
+        # One after the other: whoever makes the frames may fill the same buffer again.
+        for body, rows, meta in map(_written, _tables(wanted, alike)):
             length += 1
             self.check_length(length)
             parts.add(rows, meta)
@@ -93,7 +122,7 @@ class FrameChunks(Stream):
             padded = planner.add(1, len(body))
             yield bytes(body).ljust(padded, _PADDING)
             offset += padded
-        note_shape(parts.rows, first.shape[1])
+        note_shape(parts.rows, width)
         if not length:
             yield empty
             return
@@ -125,22 +154,24 @@ def _as_frames(chunks: Iterator[Any], alike: Chunks) -> Iterator[pd.DataFrame]:
         yield without_rows
 
 
-def _cut_anew(frames: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
+def _cut_anew(given: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
     """Frames of as many rows each. Where their indexes are ranges, the rows are numbered through."""
     import pandas as pd
 
+    from include.s3_xcom.codecs.parquet import frames
+
     held: list[pd.DataFrame] = []
     count = start = 0
-    for frame in itertools.chain(frames, [None]):
+    for frame in itertools.chain(given, [None]):
         if frame is not None:
-            held.append(frame)
+            held.append(frame.copy())  # whoever made it may fill it again
             count += len(frame)
         while count >= size or (frame is None and count):
-            ranges = all(type(part.index) is pd.RangeIndex for part in held)
-            whole = pd.concat(held, ignore_index=ranges) if len(held) > 1 else held[0]
+            whole = frames.joined(held)
             part, held = whole.iloc[:size], [whole.iloc[size:]]
-            if ranges:
-                part = part.set_axis(pd.RangeIndex(start, start + len(part), name=part.index.name), axis=0)
+            if type(part.index) is pd.RangeIndex:
+                numbers = pd.RangeIndex(start, start + len(part), name=part.index.name)
+                part = part.set_axis(numbers, axis=0)
             start += len(part)
             count -= len(part)
             yield part

@@ -68,12 +68,9 @@ class Parallel(Generic[T, R]):
         finally:
             self._stop.set()
 
-    def join(self, seconds: float) -> bool:
-        """Wait for jobs that are still running, some seconds for each at most. Whether there were any."""
-        running = list(self._running)
-        for thread in running:
-            thread.join(seconds)
-        return bool(running)
+    def running(self) -> list[threading.Thread]:
+        """The threads of jobs that have not ended."""
+        return list(self._running)
 
     def _may_begin(self) -> bool:
         if self._error is not None:
@@ -97,9 +94,10 @@ class Parallel(Generic[T, R]):
 
     def _begin(self, job: T) -> None:
         thread = threading.Thread(target=self._do, args=(job, self._begun), daemon=True)
-        self._begun += 1
-        self._running.add(thread)
-        thread.start()
+        with self._changed:  # the thread waits for it when it ends
+            thread.start()
+            self._begun += 1
+            self._running.add(thread)
 
     def _do(self, job: T, number: int) -> None:
         result, error = None, None

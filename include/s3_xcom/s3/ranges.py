@@ -129,6 +129,7 @@ class RangeStream(io.RawIOBase):
         self._left = stop - start
         self.received = 0
         self.failed = False
+        self._error: BaseException | None = None
         self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
         self._reading = Parallel(
             lambda job: read(store, reference, *job), 1, waiting=self._at_once + _WAITING_RANGES
@@ -161,19 +162,21 @@ class RangeStream(io.RawIOBase):
         super().close()
 
     def _next(self) -> memoryview:
+        if self._error is not None:
+            raise self._error  # what comes after it must not look like the end
         try:
             with heard():
                 part = next(self._parts)
-        except XComError:
-            self.failed = True
+            if self._digest is not None:
+                self._digest.update(part)
+                if len(part) == self._left and self._digest.hexdigest() != self._reference.sha256:
+                    raise errors.altered(self._reference)
+        except BaseException as error:
+            self._error = error
+            self.failed = isinstance(error, XComError)
             raise
         self.received += len(part)
         self._left -= len(part)
-        if self._digest is not None:
-            self._digest.update(part)
-            if not self._left and self._digest.hexdigest() != self._reference.sha256:
-                self.failed = True
-                raise errors.altered(self._reference)
         return part
 
 
@@ -218,16 +221,17 @@ class RangedFile(io.RawIOBase):
         return self._reference.size
 
     def readinto(self, buffer: memoryview) -> int:
-        start = self._position
-        stop = min(start + len(buffer), self._reference.size)
-        if start >= stop:
-            return 0
-        data = self._kept(start, stop)
-        if data is None:
-            data = self._read((start, stop))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        wanted = min(len(buffer), self._reference.size - self._position)
+        done = 0
+        while done < wanted:  # pyarrow takes a short read for an error
+            start, stop = self._position, self._position + wanted - done
+            data = self._kept(start, stop)
+            if data is None:
+                data = self._read((start, stop))
+            buffer[done : done + len(data)] = data
+            done += len(data)
+            self._position += len(data)
+        return done
 
     def close(self) -> None:
         self._fetched.clear()

@@ -252,12 +252,14 @@ class Target:
         """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
         client, settings = self.store.client, self.store.settings
 
+        under_way = sending.running()
+
         def abort() -> None:
-            # S3 may keep a part that is under way, so it is told again when none is.
-            with contextlib.suppress(Exception):  # the bucket's own rule removes them later
-                client.abort_multipart_upload(**where)
-            if sending.join(settings.connect_timeout + settings.read_timeout):
-                with contextlib.suppress(Exception):
+            # S3 may keep a part that was under way, so it is told again when none is.
+            for threads in [[], under_way] if under_way else [[]]:
+                for thread in threads:
+                    thread.join(settings.connect_timeout + settings.read_timeout)
+                with contextlib.suppress(Exception):  # the bucket's own rule removes them later
                     client.abort_multipart_upload(**where)
 
         thread = threading.Thread(target=abort, daemon=True)

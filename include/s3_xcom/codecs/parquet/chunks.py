@@ -6,6 +6,8 @@ digits as there can be, dicts and lists JSON. A later frame is fitted to it, or 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -20,58 +22,82 @@ PLACES = 18
 """Digits behind the point for Decimals of several exponents, if the first frame needs no more."""
 
 
+Kind = tuple[pa.DataType, str]
+"""Arrow's type of a column, and of objects, what they are."""
+
+
 class Chunks:
     """The tables of frames that are alike."""
 
     def __init__(self) -> None:
-        self._first: tuple[pa.Schema, pd.DataFrame] | None = None
+        self._schema: pa.Schema | None = None
+        self._first = pd.DataFrame()  # without its rows
+        self._kinds: list[Kind] = []
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
         """A frame as a table of the schema that the first one had.
 
         :raises UnsupportedValueError: if it cannot be pushed, or has other columns, or other types
         """
-        if self._first is None:
-            table = frames.to_table(frame, lambda values: _encode(values, None))
-            self._first = table.schema, frame.iloc[:0]
+        if self._schema is None:
+            table = frames.to_table(frame, self._encode_first)
+            self._schema, self._first = table.schema, frame.iloc[:0].copy()
             return table
         self.check(frame)
-        schema, _ = self._first
-        types = iter(schema.types)
-        table = frames.to_table(frame, lambda values: _encode(values, next(types, None)))
-        if not table.schema.equals(schema):  # names and types
+        kinds = iter(self._kinds)
+        table = frames.to_table(frame, lambda values: _fitted(values, next(kinds, None)))
+        if not table.schema.equals(self._schema):  # names and types
             raise UnsupportedValueError("its index has other levels or types than that of the first")
         return table
+
+    def _encode_first(self, values: columns.Values) -> tuple[pa.Array, Spec]:
+        array, spec = _fitted(values, None)
+        self._kinds.append((array.type, spec.get("content", "")))
+        return array, spec
 
     def check(self, frame: pd.DataFrame) -> None:
         """Refuse a frame of other columns, dtypes, or another kind of index than the first.
 
         :raises UnsupportedValueError: if it is one
         """
-        if self._first is not None:
-            _check_alike(frame, self._first[1])
+        if self._schema is not None:
+            _check_alike(frame, self._first)
 
 
 def _check_alike(frame: pd.DataFrame, first: pd.DataFrame) -> None:
-    if not frame.columns.equals(first.columns) or frame.columns.dtype != first.columns.dtype:
+    labels = frame.columns
+    if not labels.identical(first.columns) or labels.dtype != first.columns.dtype:
         raise UnsupportedValueError("its columns are not those of the first, in the same order")
     for position, label in enumerate(first.columns):
         dtype, expected = frame.dtypes.iloc[position], first.dtypes.iloc[position]
-        if dtype != expected:
+        if not _same_dtype(dtype, expected):
             raise UnsupportedValueError(
                 f"its dtype is {dtype}, and {expected} in the first. Convert each chunk with astype()",
                 (label,),
             )
     if type(frame.index) is not type(first.index) or list(frame.index.names) != list(first.index.names):
         raise UnsupportedValueError("its index is of another kind than that of the first")
+    for level in range(first.index.nlevels):
+        dtypes = [index.get_level_values(level).dtype for index in (frame.index, first.index)]
+        if not _same_dtype(*dtypes):
+            raise UnsupportedValueError("its index has other dtypes than that of the first")
 
 
-def _encode(values: columns.Values, expected: pa.DataType | None) -> tuple[pa.Array, Spec]:
+def _same_dtype(one: Any, other: Any) -> bool:
+    if isinstance(one, pd.CategoricalDtype) and one == other:
+        return one.categories.equals(other.categories)  # also in their order, which is that of the codes
+    return one == other
+
+
+def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
     """As :func:`columns.encode`.
 
-    :param expected: type of the column in the first frame; None: this is the first
+    :param kind: of the column in the first frame; None: this is the first
     """
+    expected, content = kind or (None, "")
     is_object = isinstance(values.dtype, np.dtype) and values.dtype.kind == "O"
+    if is_object and content == "json":
+        return _as_json(values)
     array, spec = columns.encode(values)
     if not is_object or array.type == expected:
         return array, spec

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -237,7 +238,33 @@ def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | 
     for rows, number in parts["parts"]:
         made.append(_from_table(table.slice(start, rows), tagged_json.loads(texts[number]), None, labels))
         start += rows
-    return pd.concat(made, ignore_index=all(type(frame.index) is pd.RangeIndex for frame in made))
+    return joined(made)
+
+
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of the same columns and dtypes, one behind the other.
+
+    Where the index of each is a range, theirs is one; otherwise it is made of theirs. pandas.concat() would
+    make NaN of other kinds of missing values, and lose the name of a range.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if all(type(part.index) is pd.RangeIndex for part in parts):
+        index: pd.Index = pd.RangeIndex(sum(map(len, parts)), name=first.index.name)
+    else:
+        index = first.index.append([part.index for part in parts[1:]])
+    values = {}
+    for i in range(first.shape[1]):
+        arrays = [columns.values_of(part.iloc[:, i]) for part in parts]
+        is_numpys = isinstance(arrays[0], np.ndarray)
+        whole = np.concatenate(arrays) if is_numpys else type(arrays[0])._concat_same_type(arrays)
+        values[i] = _as_is(whole, index)
+    frame = pd.DataFrame(values, index=index, copy=False)
+    frame.columns = first.columns
+    frame.attrs.update(first.attrs)
+    may_repeat = first.flags.allows_duplicate_labels or not index.is_unique
+    return frame if may_repeat else frame.set_flags(allows_duplicate_labels=False)
 
 
 def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
@@ -245,32 +272,33 @@ def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
 
     :raises KeyError: for a label that there is not
     """
-    found = [position for label in labels for position, name in enumerate(names) if _is_label(name, label)]
-    missing = [label for label in labels if not any(_is_label(name, label) for name in names)]
-    if missing:
-        raise KeyError(f"There is no column {missing[0]!r:.60}.")
-    return found
+    positions = []
+    for label in labels:
+        found = [position for position, name in enumerate(names) if _is_label(name, label)]
+        if not found:
+            raise KeyError(f"There is no column {label!r:.60}.")
+        positions += found
+    return positions
 
 
 def _is_label(name: Any, label: Any) -> bool:
-    return type(name) is type(label) and name == label
+    label = label.item() if isinstance(label, np.generic) else label
+    if type(name) is float and type(label) is float and name != name:
+        return label != label
+    return type(name) is type(label) and (name is label or bool(name == label))
 
 
-def labels_of(schema: pa.Schema) -> list[Any]:
-    """The labels of the columns of a stored frame."""
-    meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
-    return list(decode_labels(meta["labels"]))
-
-
-def stored_columns(schema: pa.Schema, labels: Sequence[Any]) -> list[str]:
-    """The names in a file of the columns of some labels, and those of the index.
+def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[list[str], int]:
+    """The names of some columns in a file, with those of the index behind them; and how many columns it is.
 
     :param schema: of the file
+    :param labels: of the columns; None: all
     :raises KeyError: for a label that there is not
     """
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
-    positions = positions_of(labels, decode_labels(meta["labels"]))
-    return [schema.names[i] for i in positions] + schema.names[len(meta["columns"]) :]
+    count = len(meta["columns"])
+    positions = range(count) if labels is None else positions_of(labels, decode_labels(meta["labels"]))
+    return [schema.names[i] for i in positions] + schema.names[count:], len(positions)
 
 
 def _as_is(values: columns.Values, index: pd.Index) -> Any:
