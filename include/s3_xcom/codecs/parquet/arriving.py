@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
-from include.s3_xcom.codecs.parquet import columns, frames, tables
+from include.s3_xcom.codecs.parquet import columns, frames, indexes, tables
 
 
 def decode(body: memoryview, pulling: Pulling) -> Any:
@@ -27,9 +27,9 @@ def decode(body: memoryview, pulling: Pulling) -> Any:
         for column, array in zip(growing, group.columns):
             column.add(array)
         of_index.append(group.select(range(len(specs), group.num_columns)))
-    index = frames.decode_index(pa.concat_tables(of_index), 0, meta["index"])
+    index = indexes.decode_index(pa.concat_tables(of_index), 0, meta["index"])
     values = [growing.pop(0).values() for _ in specs]
-    return frames.made_of(values, index, frames.decode_labels(meta["labels"]), meta)
+    return frames.made_of(values, index, indexes.decode_labels(meta["labels"]), meta)
 
 
 class _Column:

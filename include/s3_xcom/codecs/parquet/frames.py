@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
-from include.s3_xcom.codecs.parquet import columns, tables
+from include.s3_xcom.codecs.parquet import columns, indexes, tables
 from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
@@ -64,10 +64,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
     return arriving.decode(body, pulling)
 
 
-Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
-
-
-def to_table(value: Any, encode: Encode = columns.encode) -> pa.Table:
+def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
     """A frame, Series, Index or array as an Arrow table that holds all of it.
 
     :param encode: makes an array of each column, and then of each level of the index that is no range
@@ -81,13 +78,13 @@ def to_table(value: Any, encode: Encode = columns.encode) -> pa.Table:
             raise error.inside(frame.columns[i]) from None
         arrays.append(array)
         specs.append(spec)
-    index_arrays, index = _encode_index(frame.index, encode)
-    names = _unique_names([*frame.columns, *_index_names(frame.index)])
+    index_arrays, index = indexes.encode_index(frame.index, encode)
+    names = indexes.unique_names([*frame.columns, *indexes.index_names(frame.index)])
     meta = {
         "type": kind,
         "columns": specs,
         "index": index,
-        "labels": _encode_labels(frame.columns),
+        "labels": indexes.encode_labels(frame.columns),
         "attrs": tagged_json.to_json(getattr(value, "attrs", {})),
         "duplicate_labels": frame.flags.allows_duplicate_labels,
     }
@@ -168,15 +165,8 @@ def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:
     for start in range(0, rows, size):
         part = table.slice(start, size)
         length = min(size, rows - start)
-        meta["index"]["levels"] = [_slice_level(level, start, length) for level in levels]
+        meta["index"]["levels"] = [indexes.slice_level(level, start, length) for level in levels]
         yield part.replace_schema_metadata({METADATA_KEY: json.dumps(meta).encode()})
-
-
-def _slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any]:
-    if level["kind"] != "range":
-        return level
-    part = range(*level["range"])[start : start + length]
-    return {**level, "range": [part.start, part.stop, part.step]}
 
 
 def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] | None = None) -> Any:
@@ -198,12 +188,12 @@ def _from_table(
 ) -> Any:
     if first is not None:
         levels = meta["index"]["levels"]
-        meta["index"]["levels"] = [_slice_level(level, first, table.num_rows) for level in levels]
-    specs, names = meta["columns"], decode_labels(meta["labels"])
+        meta["index"]["levels"] = [indexes.slice_level(level, first, table.num_rows) for level in levels]
+    specs, names = meta["columns"], indexes.decode_labels(meta["labels"])
     if labels is not None:
-        positions = positions_of(labels, names)
+        positions = indexes.positions_of(labels, names)
         specs, names = [specs[i] for i in positions], names[positions]
-    index = decode_index(table, len(specs), meta["index"])
+    index = indexes.decode_index(table, len(specs), meta["index"])
     arrays = table.columns[: len(specs)]
     del table  # with the arrays, each of which is freed when it is decoded
     return made_of([columns.decode(arrays.pop(0), spec) for spec in specs], index, names, meta)
@@ -267,27 +257,6 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frame if may_repeat else frame.set_flags(allows_duplicate_labels=False)
 
 
-def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
-    """Where columns stand, by their labels, in the order asked for.
-
-    :raises KeyError: for a label that there is not
-    """
-    positions = []
-    for label in labels:
-        found = [position for position, name in enumerate(names) if _is_label(name, label)]
-        if not found:
-            raise KeyError(f"There is no column {label!r:.60}.")
-        positions += found
-    return positions
-
-
-def _is_label(name: Any, label: Any) -> bool:
-    label = label.item() if isinstance(label, np.generic) else label
-    if type(name) is float and type(label) is float and name != name:
-        return label != label
-    return type(name) is type(label) and (name is label or bool(name == label))
-
-
 def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[list[str], int]:
     """The names of some columns in a file, with those of the index behind them; and how many columns it is.
 
@@ -297,7 +266,11 @@ def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[lis
     """
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
     count = len(meta["columns"])
-    positions = range(count) if labels is None else positions_of(labels, decode_labels(meta["labels"]))
+    positions = (
+        range(count)
+        if labels is None
+        else indexes.positions_of(labels, indexes.decode_labels(meta["labels"]))
+    )
     return [schema.names[i] for i in positions] + schema.names[count:], len(positions)
 
 
@@ -315,82 +288,6 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
         frame = value.to_frame(value.name if isinstance(value.name, str) else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
     return "array", pd.Series(value).to_frame("values")
-
-
-def _encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list[pa.Array], dict[str, Any]]:
-    """The arrays of an index, and how it is made of them. A range needs none."""
-    arrays, specs = [], []
-    for level in _levels(index):
-        if type(level) is pd.RangeIndex:
-            specs.append({"kind": "range", "range": [level.start, level.stop, level.step]})
-            continue
-        try:
-            array, spec = encode(columns.values_of(level))
-        except UnsupportedValueError as error:
-            raise error.inside("index") from None
-        arrays.append(array)
-        specs.append(spec)
-    encoded = {
-        "multi": isinstance(index, pd.MultiIndex),
-        "names": [tagged_json.to_json(name) for name in index.names],
-        "levels": specs,
-    }
-    return arrays, {**encoded, **columns.encode_freq(index)}
-
-
-def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
-    """The index whose arrays start at a column of the table."""
-    levels, names = [], spec["names"]
-    for level in spec["levels"]:
-        if level["kind"] == "range":
-            levels.append(pd.RangeIndex(*level["range"]))
-        else:
-            levels.append(columns.to_index(columns.decode(table.column(first), level)))
-            first += 1
-    if spec["multi"]:
-        return pd.MultiIndex.from_arrays(levels, names=names)
-    return columns.with_freq(levels[0].rename(names[0]), spec)
-
-
-def _encode_labels(labels: pd.Index) -> dict[str, Any]:
-    """Column labels as an index of their own, whose arrays are texts."""
-    arrays, spec = _encode_index(labels)
-    return {**spec, "arrays": [columns.to_text(array) for array in arrays]}
-
-
-def decode_labels(spec: dict[str, Any]) -> pd.Index:
-    arrays = [columns.from_text(text) for text in spec["arrays"]]
-    table = pa.table(dict(zip(map(str, range(len(arrays))), arrays)))
-    return decode_index(table, 0, spec)
-
-
-def _index_names(index: pd.Index) -> list[str]:
-    """Names for the index's columns, as pandas gives them in its own Parquet."""
-    return [
-        name if isinstance(name, str) else f"__index_level_{i}__"
-        for i, (name, level) in enumerate(zip(index.names, _levels(index)))
-        if type(level) is not pd.RangeIndex
-    ]
-
-
-def _levels(index: pd.Index) -> list[pd.Index]:
-    # Without their names: a number that is a level's name would be taken for that, not for a position.
-    nameless = index.set_names([None] * index.nlevels)
-    return [nameless.get_level_values(i) for i in range(index.nlevels)]
-
-
-def _unique_names(labels: list[Any]) -> list[str]:
-    names: list[str] = []
-    taken: set[str] = set()
-    for label in labels:
-        base = name = str(label).encode("utf-8", "replace").decode()
-        count = 0
-        while name in taken:
-            count += 1
-            name = f"{base}.{count}"
-        taken.add(name)
-        names.append(name)
-    return names
 
 
 def _pandas_metadata(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
