@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import os
-import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -83,6 +82,15 @@ class File(Attachment):
 
         :raises StorageError: if S3 does not give them, also while they are read
         """
+        with self._opened(is_whole=False) as stream:
+            yield stream
+
+    @contextlib.contextmanager
+    def _opened(self, *, is_whole: bool) -> Any:
+        """As :meth:`open`.
+
+        :param is_whole: whether all of it will be read
+        """
         if self._path is not None:
             with self._path.open("rb") as stream:
                 yield stream
@@ -92,7 +100,7 @@ class File(Attachment):
         store, reference = self._stored
         transfer = metrics.Transfer(f"{reference.info}, {reference.address}")
         try:
-            stream = store.open(reference)
+            stream = store.open(reference, is_whole=is_whole)
         except XComError:
             metrics.count_error()
             raise
@@ -127,8 +135,10 @@ class File(Attachment):
 
     def _copy(self, partial: Path, target: Path) -> None:
         try:
-            with self.open() as source, partial.open("xb") as sink:
-                shutil.copyfileobj(source, sink, CHUNK_BYTES)
+            with self._opened(is_whole=True) as source, partial.open("xb") as sink:
+                buffer = memoryview(bytearray(CHUNK_BYTES))
+                while size := source.raw.readinto(buffer):
+                    sink.write(buffer[:size])
         except OSError as error:
             if self.reference is None:
                 raise

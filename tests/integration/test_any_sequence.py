@@ -44,6 +44,25 @@ def test_batches_of_any_frame(task, frame, size):
 
 
 @few
+@given(strategies.frames(), st.integers(1, 3))
+def test_chunks_of_any_frame(task, frame, size):
+    if frame.empty:
+        return
+    chunks = list(batches(frame, size))
+    with contextlib.suppress(UnsupportedValueError):
+        task.push(batches(iter(chunks)))
+        pulled = task.pull()
+        assert_same(list(pulled), chunks)
+        if type(frame.index) is not pd.RangeIndex:
+            assert_same(pulled.to_frame().index.tolist(), frame.index.tolist())
+        for position in range(frame.shape[1]):
+            actual, expected = pulled.to_frame().iloc[:, position], frame.iloc[:, position]
+            assert_same(actual.tolist(), expected.tolist())
+        task.push(batches(iter(chunks), 2), "cut anew")
+        assert sum(map(len, task.pull("cut anew"))) == len(frame)
+
+
+@few
 @given(strategies.frames())
 def test_rows_of_any_frame(task, frame):
     check_unless_refused(task, rows(frame.set_axis([f"column {i}" for i in range(frame.shape[1])], axis=1)))

@@ -152,14 +152,18 @@ class Store:
         """A large object, to be read while it comes; None if one request is enough for it."""
         return Arriving(self, reference) if reference.size > ranges.SINGLE_GET_BYTES else None
 
-    def open(self, reference: Reference, span: tuple[int, int] | None = None) -> BinaryIO:
+    def open(
+        self, reference: Reference, span: tuple[int, int] | None = None, *, is_whole: bool = False
+    ) -> BinaryIO:
         """The object as a stream of bytes. Errors as of :meth:`get`, also while it is read.
 
         :param span: the first byte and the one after the last; None: all
+        :param is_whole: whether all that is asked for will be read
         """
         start, stop = span or (0, reference.size)
-        kind = RangeStream if stop - start > ranges.SINGLE_GET_BYTES else Body
-        return io.BufferedReader(kind(self, reference, span), CHUNK_BYTES)
+        if stop - start > ranges.SINGLE_GET_BYTES:
+            return io.BufferedReader(RangeStream(self, reference, span, is_whole=is_whole), CHUNK_BYTES)
+        return io.BufferedReader(Body(self, reference, span), CHUNK_BYTES)
 
     def head(self, key: str) -> dict[str, Any]:
         """What S3 says about an object: its size, ETag and metadata.
