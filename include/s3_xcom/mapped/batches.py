@@ -84,7 +84,8 @@ class Batches(OfFrame):
             for body in ahead(frames.write, frames.slices(table, len(frame), size)):
                 footer.append(body, offset)
                 padded = planner.add(1, len(body))
-                yield bytes(body).ljust(padded, _PADDING)
+                yield body
+                yield _PADDING * (padded - len(body))
                 offset += padded
             yield planner.index()
             yield footer.to_bytes()

@@ -120,7 +120,8 @@ class FrameChunks(Stream):
             parts.add(rows, meta)
             footer.append(body, offset)
             padded = planner.add(1, len(body))
-            yield bytes(body).ljust(padded, _PADDING)
+            yield body
+            yield _PADDING * (padded - len(body))
             offset += padded
         note_shape(parts.rows, width)
         if not length:
