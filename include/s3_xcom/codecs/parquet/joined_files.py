@@ -49,7 +49,9 @@ class Footer:
             for chunk in group[_COLUMNS][1][1]:
                 _move(chunk, _CHUNK_OFFSETS, offset)
                 _move(chunk[_META_DATA][1], _PAGE_OFFSETS, offset)
-            self._fields[_ROW_GROUPS][1][1].append(group)
+            written = bytearray()  # a tenth of the size of its fields
+            _write_struct(written, group)
+            self._fields[_ROW_GROUPS][1][1].append(bytes(written))
         self._fields[_NUM_ROWS][1] += fields[_NUM_ROWS][1]
 
     def note(self, key: bytes, value: bytes) -> None:
@@ -161,7 +163,9 @@ def _write_struct(out: bytearray, fields: Struct) -> None:
 
 
 def _write(out: bytearray, kind: int, value: Any) -> None:
-    if kind == _STRUCT:
+    if kind == _STRUCT and type(value) is bytes:
+        out += value
+    elif kind == _STRUCT:
         _write_struct(out, value)
     elif kind == _BINARY:
         _write_varint(out, len(value))
