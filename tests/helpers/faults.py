@@ -338,13 +338,14 @@ def applies(fault: str, operation: str) -> bool:
 
 def schedule(count: int) -> list[tuple[str, str, int]]:
     """Faults, operations, and how often in a row: each fault in turn, with one operation after the other."""
-    operations, times = list(OPERATIONS), [1, FOREVER, 2, 1]
-    pairs = (
-        (fault, operations[(number + turn) % len(operations)], times[(number + turn // 2) % len(times)])
+    times = [1, FOREVER, 2, 1]
+    suited = {fault: [name for name in OPERATIONS if applies(fault, name)] for fault in FAULTS}
+    faults = (
+        (fault, suited[fault][(number + turn) % len(suited[fault])], times[(number + turn // 2) % len(times)])
         for turn in itertools.count()
         for number, fault in enumerate(_TURN)
     )
-    return list(itertools.islice((pair for pair in pairs if applies(*pair[:2])), count))
+    return list(itertools.islice(faults, count))
 
 
 def main(upstream: int, count: int, first: int, step: int) -> None:
