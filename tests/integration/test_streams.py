@@ -148,6 +148,47 @@ def test_the_name_of_a_range_and_attrs_stay(task, size):
     assert whole.attrs == {"source": "here"}
 
 
+INDEXES = {
+    "objects": [pd.Index(values, dtype=object) for values in ([0, 10], [None, 5], [7, 8])],
+    "big-endian": [pd.Index(np.array(values, ">f8")) for values in ([0, 1], [2, 3], [4, 5])],
+    "levels": [pd.MultiIndex.from_product([pd.Index([n], dtype=object), ["a", "b"]]) for n in range(3)],
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+@pytest.mark.parametrize("size", [None, 3])
+def test_indexes_and_columns_keep_their_dtypes(task, name, size):
+    chunks = [pd.DataFrame({"x": np.arange(2, dtype=">f8")}, index=index) for index in INDEXES[name]]
+    task.push(batches(iter(chunks), size))
+    whole = task.pull().to_frame()
+    assert_same(whole.index.tolist(), [label for index in INDEXES[name] for label in index.tolist()])
+    assert whole.dtypes["x"] == ">f8"
+    for level in range(whole.index.nlevels):
+        dtype = INDEXES[name][0].get_level_values(level).dtype
+        assert whole.index.get_level_values(level).dtype == dtype
+
+
+def test_a_generator_that_fails_when_closed_hides_nothing(task, caplog):
+    def chunks():
+        try:
+            yield chunk(0)
+            yield 5
+        finally:
+            raise RuntimeError("cannot close")
+
+    with pytest.raises(UnsupportedValueError, match="a int is no chunk"):
+        task.push(batches(chunks()))
+    assert "failed while it was closed" in caplog.text
+
+
+def test_a_file_whose_lines_are_items_stays_open(task, tmp_path):
+    (tmp_path / "lines").write_text("a\nb\n")
+    with (tmp_path / "lines").open() as lines:
+        task.push(items(lines))
+        assert not lines.closed
+    assert list(task.pull()) == ["a\n", "b\n"]
+
+
 @pytest.mark.parametrize("size", [None, 3])
 def test_a_generator_may_fill_the_same_buffer_again(task, size):
     def chunks():
@@ -324,6 +365,36 @@ def test_after_an_error_a_stream_does_not_look_like_its_end(task, tmp_path, monk
         for _ in range(2):
             with pytest.raises(ObjectMissingError):
                 stream.read()
+
+
+def test_one_label_is_no_list_of_columns(task):
+    task.push(batches(chunk(0), 2))
+    for sequence in (task.pull(), batches(chunk(0), 2)):
+        with pytest.raises(TypeError, match="a list of labels"):
+            sequence.to_frame(columns="nx")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")], ids=repr)
+def test_what_fails_on_the_way_does_not_look_like_the_end_of_an_iteration(task, monkeypatch, error):
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 100_000)
+    monkeypatch.setattr(ranges, "SINGLE_GET_BYTES", 200_000)
+    task.push(pd.DataFrame({"x": np.random.default_rng(0).random(200_000)}))
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ranges, "read", fail)
+    with pytest.raises(type(error)):
+        list(map(task.pull, ["return_value"] * 3))
+
+
+def test_a_large_frame_without_columns_comes_back(task, monkeypatch):
+    monkeypatch.setattr(ranges, "RANGE_BYTES", 1000)
+    monkeypatch.setattr(ranges, "SINGLE_GET_BYTES", 2000)
+    frame = pd.DataFrame(index=range(3))
+    frame.attrs["note"] = np.random.default_rng(0).bytes(5000).hex()
+    task.push(frame)
+    assert_same(task.pull(), frame)
 
 
 def test_other_engines_scan_the_object_in_place(task, moved):

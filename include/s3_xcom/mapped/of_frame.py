@@ -28,13 +28,11 @@ class OfFrame(Mapped):
         :raises KeyError: for a column that there is not
         :raises StorageError: if S3 does not give it
         """
-        labels = None if columns is None else list(columns)
+        labels = _labels(columns)
         if self.stored is None:
-            return (self._frame if labels is None else self._frame[labels]).copy()
-        if labels is None:
-            return self._whole()
-        if not self._is_parquet:
-            return self._whole()[labels]
+            return _chosen(self._frame, labels).copy()
+        if labels is None or not self._is_parquet:
+            return _chosen(self._whole(), labels)
         from include.s3_xcom.mapped import stored_columns
 
         with located(self.stored.reference):
@@ -54,7 +52,7 @@ class OfFrame(Mapped):
         from include.s3_xcom.mapped import stored_columns
 
         with located(self.stored.reference):
-            labels = None if columns is None else list(columns)
+            labels = _labels(columns)
             return stored_columns.to_arrow(self.stored.store, self.stored.reference, labels)
 
     def dataset(self) -> pyarrow.dataset.Dataset:
@@ -85,3 +83,15 @@ class OfFrame(Mapped):
     @property
     def _is_parquet(self) -> bool:
         return registry.find(self.stored.reference.info.codec).media_type == PARQUET
+
+
+def _labels(columns: Sequence[Any] | None) -> list[Any] | None:
+    if isinstance(columns, (str, bytes)):
+        raise TypeError("columns takes a list of labels, not one of them.")
+    return None if columns is None else list(columns)
+
+
+def _chosen(frame: pd.DataFrame, labels: list[Any] | None) -> pd.DataFrame:
+    from include.s3_xcom.codecs.parquet import indexes
+
+    return frame if labels is None else frame.iloc[:, indexes.positions_of(labels, frame.columns)]

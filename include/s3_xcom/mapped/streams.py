@@ -6,7 +6,9 @@ the stored object.
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.s3_xcom.codecs.parquet.chunks import Chunks
+
+log = logging.getLogger(__name__)
 
 _PADDING = b"\0"  # no Parquet file ends in it
 
@@ -67,7 +71,7 @@ _END = object()
 
 
 def _taken(elements: Iterable[Any]) -> Iterator[Any]:
-    """The elements, of which the source is closed in the end, if it can be."""
+    """The elements. A generator is closed in the end; what that raises must not hide how the push ended."""
     source = iter(elements)
     try:
         while True:
@@ -77,9 +81,11 @@ def _taken(elements: Iterable[Any]) -> Iterator[Any]:
                 return
             yield element
     finally:
-        close = getattr(source, "close", None)
-        if close is not None:
-            close()
+        if inspect.isgenerator(source):
+            try:
+                source.close()
+            except Exception:
+                log.warning("The generator of the elements failed while it was closed.", exc_info=True)
 
 
 class FrameChunks(Stream):

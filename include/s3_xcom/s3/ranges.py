@@ -70,6 +70,7 @@ class Arriving:
         self._digest = hashlib.sha256() if reference.sha256 else None
         self._arrived = 0  # from the start, without a gap
         self._taken = 0  # results
+        self._error: BaseException | None = None
         at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
         _ = store.client  # made once, not by each thread
         reading: Parallel[Span, None] = Parallel(self._read, at_once)
@@ -104,8 +105,14 @@ class Arriving:
         read(self._store, self._reference, span, self.body[span[0] : span[1]])
 
     def _next(self) -> None:
-        with heard():
-            next(self._results)
+        if self._error is not None:
+            raise self._error
+        try:
+            with heard():
+                next(self._results)
+        except BaseException as error:
+            self._error = error
+            raise
         self._taken += 1
         first = self._arrived
         if self._taken == len(self._spans):
@@ -166,7 +173,8 @@ class RangeStream(io.RawIOBase):
 
     def close(self) -> None:
         self._parts.close()
-        self._part = memoryview(b"")
+        self._part, self._error = memoryview(b""), None
+        self._free.clear()
         super().close()
 
     def _next(self) -> memoryview:

@@ -30,6 +30,13 @@ def values_of(series: pd.Series | pd.Index) -> Values:
     return series.array
 
 
+def joined(arrays: list[Values]) -> Values:
+    """Values of one dtype, one behind the other."""
+    if isinstance(arrays[0], np.ndarray):
+        return np.concatenate(arrays).astype(arrays[0].dtype, copy=False)  # in its own order of bytes
+    return type(arrays[0])._concat_same_type(arrays)
+
+
 def to_index(values: Values, **options: Any) -> pd.Index:
     """An Index of exactly these values: pandas guesses no other dtype."""
     return pd.Index(values, dtype=values.dtype, **options)

@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -243,12 +242,10 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if all(type(part.index) is pd.RangeIndex for part in parts):
         index: pd.Index = pd.RangeIndex(sum(map(len, parts)), name=first.index.name)
     else:
-        index = first.index.append([part.index for part in parts[1:]])
+        index = indexes.joined([part.index for part in parts])
     values = {}
     for i in range(first.shape[1]):
-        arrays = [columns.values_of(part.iloc[:, i]) for part in parts]
-        is_numpys = isinstance(arrays[0], np.ndarray)
-        whole = np.concatenate(arrays) if is_numpys else type(arrays[0])._concat_same_type(arrays)
+        whole = columns.joined([columns.values_of(part.iloc[:, i]) for part in parts])
         values[i] = _as_is(whole, index)
     frame = pd.DataFrame(values, index=index, copy=False)
     frame.columns = first.columns

@@ -51,6 +51,18 @@ def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
     return columns.with_freq(levels[0].rename(names[0]), spec)
 
 
+def joined(indexes: list[pd.Index]) -> pd.Index:
+    """Indexes of the same dtypes, one behind the other. Index.append() would guess dtypes for objects."""
+    levels = [
+        columns.to_index(columns.joined([columns.values_of(level) for level in same_levels]))
+        for same_levels in zip(*map(_levels, indexes))
+    ]
+    names = indexes[0].names
+    if isinstance(indexes[0], pd.MultiIndex):
+        return pd.MultiIndex.from_arrays(levels, names=names)
+    return levels[0].rename(names[0])
+
+
 def slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any]:
     if level["kind"] != "range":
         return level

@@ -90,6 +90,8 @@ _FOOTER_LENGTH_BYTES = 8
 
 def _group_end(group: pq.RowGroupMetaData) -> int:
     """Where a row group ends, in bytes. Its columns follow each other."""
+    if not group.num_columns:
+        return 0
     last = group.column(group.num_columns - 1)
     starts = last.data_page_offset, last.dictionary_page_offset or last.data_page_offset
     return min(starts) + last.total_compressed_size
