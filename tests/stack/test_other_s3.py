@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -19,8 +21,10 @@ BUCKET = "with-tls"
 @pytest.fixture(scope="module")
 def gateway() -> str:
     """This machine's address, as containers see it."""
-    form = "{{(index .IPAM.Config 0).Gateway}}"
-    return subprocess.check_output(["docker", "network", "inspect", "bridge", "-f", form], text=True).strip()
+    form = "{{json (index .IPAM.Config 0)}}"
+    config = json.loads(subprocess.check_output(["docker", "network", "inspect", "bridge", "-f", form]))
+    # An engine that has made the network since it started does not name the gateway, which is the first address.
+    return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
 
 
 @pytest.fixture(scope="module")
