@@ -23,7 +23,7 @@ def gateway() -> str:
     """This machine's address, as containers see it."""
     form = "{{json (index .IPAM.Config 0)}}"
     config = json.loads(subprocess.check_output(["docker", "network", "inspect", "bridge", "-f", form]))
-    # An engine that has made the network since it started does not name the gateway, which is the first address.
+    # An engine that made the network since its start names no gateway, which is the first address then.
     return config.get("Gateway") or str(ipaddress.ip_network(config["Subnet"])[1])
 
 
