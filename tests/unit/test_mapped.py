@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -131,6 +132,7 @@ def test_batches_have_at_most_size_rows():
         (lambda: batches([1], 1), TypeError, "not a list"),
         (lambda: items(FRAME), TypeError, "rows"),
         (lambda: items("text"), TypeError, "not a str"),
+        (lambda: rows(pa.table({"t": pa.array([1], pa.time64("ns"))})), ValueError, "'t' have nanoseconds"),
         (lambda: items({"a": 1}), TypeError, "not a dict"),
         (lambda: batches(FRAME), TypeError, "needs the number of rows"),
         (lambda: batches({"a": FRAME}), TypeError, "not a dict"),

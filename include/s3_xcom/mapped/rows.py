@@ -110,7 +110,7 @@ def rows(frame: Any) -> Rows:
 
     :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame
     :raises TypeError: if it is something else, or the name of a column is no string
-    :raises ValueError: if two columns have the same name
+    :raises ValueError: if two columns have the same name, or a time of day of Arrow's has nanoseconds
     """
     given, frame = frame, to_pandas(frame)
     if frame is None:
@@ -126,7 +126,23 @@ def rows(frame: Any) -> Rows:
         raise ValueError(
             f"rows() needs a name of its own for each column, and these stand twice: {_listed(twice)}."
         )
+    for label in frame.columns:
+        if _has_nanoseconds(frame[label]):
+            raise ValueError(
+                f"rows() gives Python's times, and some in {label!r:.60} have nanoseconds. Cast it."
+            )
     return Rows(FrameRows(frame), "rows", list(frame.shape))
+
+
+def _has_nanoseconds(column: pd.Series) -> bool:
+    """Whether times of day of Arrow's would lose some."""
+    kind = getattr(column.dtype, "pyarrow_dtype", None)
+    if kind is None or str(kind) != "time64[ns]":
+        return False
+    import pyarrow as pa
+
+    ticks = column.array.__arrow_array__().cast(pa.int64())
+    return any(tick.as_py() % 1000 for tick in ticks if tick.is_valid)
 
 
 def _listed(labels: list[Any]) -> str:
