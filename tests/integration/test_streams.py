@@ -178,7 +178,7 @@ def test_a_generator_that_fails_when_closed_hides_nothing(task, caplog):
 
     with pytest.raises(UnsupportedValueError, match="a int is no chunk"):
         task.push(batches(chunks()))
-    assert "failed while it was closed" in caplog.text
+    assert "failed when closed (RuntimeError)" in caplog.text
 
 
 def test_a_file_whose_lines_are_items_stays_open(task, tmp_path):

@@ -84,8 +84,8 @@ def _taken(elements: Iterable[Any]) -> Iterator[Any]:
         if inspect.isgenerator(source):
             try:
                 source.close()
-            except Exception:
-                log.warning("The generator of the elements failed while it was closed.", exc_info=True)
+            except Exception as error:  # whose words may be values
+                log.warning("The generator of the elements failed when closed (%s).", type(error).__name__)
 
 
 class FrameChunks(Stream):
