@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import functools
+import operator
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,13 @@ def _from_pandas(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return values.astype(object) if values.dtype != object else values
 
 
+def _from_table(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    """The same, by way of a table, for types whose objects pandas would look through as a Series."""
+    frame = pa.table([array], ["values"]).to_pandas(date_as_object=True, integer_object_nulls=True)
+    values = frame["values"].to_numpy()
+    return values.astype(object) if values.dtype != object else values
+
+
 def _decode_null(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return np.full(len(array), None, dtype=object)
 
@@ -74,7 +82,10 @@ def _decode_text(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 
 
 def _encode_time(items: list, above: Above) -> tuple[pa.Array, Spec]:
-    if any(time.tzinfo is not None or time.fold for time in items if type(time) is datetime.time):
+    times = [item for item in items if type(item) is datetime.time]
+    if set(map(operator.attrgetter("tzinfo"), times)) - {None} or any(
+        map(operator.attrgetter("fold"), times)
+    ):
         raise NotExactError
     return pa.array(items, pa.time64("us"), from_pandas=True), {}
 
@@ -158,12 +169,12 @@ def _decode_memoryview(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 TYPES = [
     ColumnType("NoneType", type(None), _as(pa.null()), _decode_null),
     ColumnType("bool", bool, _as(pa.bool_()), _from_pandas),
-    ColumnType("int", int, _as(pa.int64()), _from_pandas),
+    ColumnType("int", int, _as(pa.int64()), _from_table),
     ColumnType("float", float, _encode_float, _from_pandas),
     ColumnType("str", str, _as(pa.string()), _decode_text),
     ColumnType("bytes", bytes, _as(pa.binary()), _decode_text),
     ColumnType("memoryview", memoryview, _encode_memoryview, _decode_memoryview),
-    ColumnType("date", datetime.date, _as(pa.date32()), _from_pandas),
+    ColumnType("date", datetime.date, _as(pa.date32()), _from_table),
     ColumnType("time", datetime.time, _encode_time, _from_pandas),
     ColumnType("datetime", datetime.datetime, moments.encode, moments.decode),
     ColumnType("Decimal", decimal.Decimal, _encode_decimal, _decode_decimal),
