@@ -19,7 +19,7 @@ from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence
-from include.s3_xcom.mapped.streams import FrameChunks
+from include.s3_xcom.mapped.streams import PADDING, FrameChunks, padded
 from include.s3_xcom.mapped.tabular import TAKEN, is_frame, to_pandas
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CODEC, WIDE_CODEC = "batches", "batches.arrow"
-
-_PADDING = b"\0"  # no Parquet file ends in it
 
 
 class Batches(OfFrame):
@@ -45,7 +43,7 @@ class Batches(OfFrame):
             return cls(RecordBatches(store, reference, info.shape[0]), info.type, info.shape)
 
         def load(body: bytes, number: int) -> pd.DataFrame:
-            return codecs.decode("parquet", body.rstrip(_PADDING), rows=info.shape[0])
+            return codecs.decode("parquet", body.rstrip(PADDING), rows=info.shape[0])
 
         return cls(RemoteElements(store, reference, lambda body: [body], load), info.type, info.shape)
 
@@ -80,13 +78,8 @@ class Batches(OfFrame):
                 yield bytes(empty)
                 return
             footer = joined_files.Footer(empty)
-            offset = 0
-            for body in ahead(frames.write, frames.slices(table, len(frame), size)):
-                footer.append(body, offset)
-                padded = planner.add(1, len(body))
-                yield body
-                yield _PADDING * (padded - len(body))
-                offset += padded
+            bodies = ahead(frames.write, frames.slices(table, len(frame), size))
+            yield from padded(bodies, footer, planner)
             yield planner.index()
             yield footer.to_bytes()
 
@@ -131,7 +124,7 @@ def batches(frame: Any, size: int | None = None) -> Batches:
 
     Or the pieces themselves, one after the other, such as of a query whose result is larger than memory:
     element i is the i-th of them that has rows. They are written as they come, and must have the columns and
-    dtypes of the first. A piece is held in memory, with the next two.
+    dtypes of the first. One piece at a time is held in memory, with the parts that are being sent.
 
     Frames of pyarrow and polars come back as DataFrames of Arrow's dtypes.
 

@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from include.s3_xcom.codecs.parquet.chunks import Chunks
+    from include.s3_xcom.codecs.parquet.joined_files import Footer
 
 log = logging.getLogger(__name__)
 
-_PADDING = b"\0"  # no Parquet file ends in it
+PADDING = b"\0"  # no Parquet file ends in it
+
+
+def padded(bodies: Iterable[memoryview], footer: Footer, planner: Planner) -> Iterator[bytes | memoryview]:
+    """Parquet files as padded blocks, each noted in the footer over all."""
+    for body in bodies:
+        footer.append(body, planner.end)
+        size = planner.add(1, len(body))
+        yield body
+        yield PADDING * (size - len(body))
 
 
 class Stream:
@@ -117,20 +127,18 @@ class FrameChunks(Stream):
         wanted = given if self._size is None else _cut_anew(given, self._size)
         parts, width = _Parts(), first.shape[1]
         footer = joined_files.Footer(empty)
-        offset = length = 0
         del first
-        # One after the other: whoever makes the frames may fill the same buffer again.
-        for body, rows, meta in map(_written, _tables(wanted, alike)):
-            length += 1
-            self.check_length(length)
-            parts.add(rows, meta)
-            footer.append(body, offset)
-            padded = planner.add(1, len(body))
-            yield body
-            yield _PADDING * (padded - len(body))
-            offset += padded
+
+        def bodies() -> Iterator[memoryview]:
+            # One after the other: whoever makes the frames may fill the same buffer again.
+            for table, rows in _tables(wanted, alike):
+                self.check_length(len(parts) + 1)
+                parts.add(rows, table.schema.metadata[frames.METADATA_KEY])
+                yield frames.write(table)
+
+        yield from padded(bodies(), footer, planner)
         note_shape(parts.rows, width)
-        if not length:
+        if not len(parts):
             yield empty
             return
         yield planner.index()
@@ -193,13 +201,6 @@ def _tables(frames: Iterator[pd.DataFrame], alike: Chunks) -> Iterator[Any]:
         yield table, len(frame)
 
 
-def _written(table_and_rows: tuple[Any, int]) -> tuple[memoryview, int, bytes]:
-    from include.s3_xcom.codecs.parquet import frames
-
-    table, rows = table_and_rows
-    return frames.write(table), rows, table.schema.metadata[frames.METADATA_KEY]
-
-
 class _Parts:
     """What each frame of a file is, written once where many are the same but for their rows."""
 
@@ -207,6 +208,9 @@ class _Parts:
         self.rows = 0
         self._numbers: dict[bytes, int] = {}
         self._parts: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
     def add(self, rows: int, meta: bytes) -> None:
         self.rows += rows

@@ -148,8 +148,8 @@ class RangeStream(io.RawIOBase):
             self._at_once if is_whole else 1,
             waiting=self._at_once + _WAITING_RANGES,
         )
-        first = start if is_whole else min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
-        spans = [*([] if is_whole else [(start, first)]), *cut(first, stop)]
+        first = min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
+        spans = cut(start, stop) if is_whole else [(start, first), *cut(first, stop)]
         self._parts = self._reading.run(self._jobs(spans))
         self._free: list[memoryview] = []  # each new one would stay in the arena of its thread
         self._part = self._next()

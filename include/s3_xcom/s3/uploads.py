@@ -254,13 +254,16 @@ class Target:
 
         under_way = sending.running()
 
+        def tell() -> None:
+            with contextlib.suppress(Exception):  # the bucket's own rule removes them later
+                client.abort_multipart_upload(**where)
+
         def abort() -> None:
-            # S3 may keep a part that was under way, so it is told again when none is.
-            for threads in [[], under_way] if under_way else [[]]:
-                for thread in threads:
-                    thread.join(settings.connect_timeout + settings.read_timeout)
-                with contextlib.suppress(Exception):  # the bucket's own rule removes them later
-                    client.abort_multipart_upload(**where)
+            tell()
+            for part in under_way:
+                part.join(settings.connect_timeout + settings.read_timeout)
+            if under_way:  # S3 may keep a part that was, so it is told again when none is
+                tell()
 
         thread = threading.Thread(target=abort, daemon=True)
         thread.start()

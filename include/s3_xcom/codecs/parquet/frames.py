@@ -219,10 +219,7 @@ def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta
 
 
 def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | None) -> pd.DataFrame:
-    """The frames of a file that is made of several, one behind the other.
-
-    Where the index of each is a range, theirs is one; otherwise it is made of theirs, as by pandas.concat().
-    """
+    """The frames of a file that is made of several, joined."""
     texts, start, made = parts["texts"], 0, []
     for rows, number in parts["parts"]:
         made.append(_from_table(table.slice(start, rows), tagged_json.loads(texts[number]), None, labels))
