@@ -24,7 +24,7 @@ UTC = datetime.timezone.utc
 START = datetime.datetime(2024, 1, 1, tzinfo=UTC)
 WINTER, SUMMER = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (1, 2))
 
-ROUNDS = 3
+ROUNDS = 9
 
 _random = random.Random(0)
 _missing = [_random.random() < 0.1 for _ in range(ROWS)]
@@ -92,7 +92,12 @@ def floor(value: Any) -> tuple[Callable[[], bytes], Callable[[bytes], Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = value["value"].map(str, na_action="ignore").to_frame() if _is_mixed(value) else value
+    if _is_mixed(value):
+        column = value["value"]
+        return lambda: json.dumps(column.tolist()).encode(), lambda body: pd.DataFrame(
+            {"value": json.loads(body)}
+        )
+    texts = value["value"].map(str, na_action="ignore").to_frame() if _is_text(value) else value
 
     def encode() -> bytes:
         sink = pa.BufferOutputStream()
@@ -120,7 +125,12 @@ def _with_lists(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_mixed(value: pd.DataFrame) -> bool:
-    """Whether Arrow has no type for a column."""
+    """Whether a column holds integers and texts, which Arrow has no type for."""
+    return "value" in value and {int, str} <= set(map(type, value["value"]))
+
+
+def _is_text(value: pd.DataFrame) -> bool:
+    """Whether a column is text, or what is written as text."""
     return "value" in value and not {str, uuid.UUID}.isdisjoint(map(type, value["value"]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import io
 import logging
 import os
 import random
@@ -23,6 +24,9 @@ MAX_BACKOFF_SECONDS = 20
 
 HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS = 1, 2
 """The timeouts, and with one attempt also the limits, of requests that somebody must not wait for."""
+
+SENT_AT_ONCE_BYTES = 1024 * 1024
+"""A body up to this is sent with its headers: S3 is not asked first, which would take a round trip."""
 
 _MORE_CONNECTIONS = 2
 """Than those of one transfer: for the requests that begin and end it."""
@@ -80,6 +84,7 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     events = client.meta.events
     events.register_first("before-call.s3", lambda **_: raise_remembered())
     events.register_first("needs-retry.s3", _raise_interruption)
+    events.register("before-send.s3", _send_small_at_once)
     events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
     for operation in _WITH_MD5:
         events.register(f"before-call.s3.{operation}", _add_md5)
@@ -103,6 +108,14 @@ def _add_md5(params: dict[str, Any], **_: Any) -> None:
     body = params["body"] if isinstance(params["body"], bytes) else params["body"].encode()
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     params["headers"].setdefault("Content-MD5", md5)
+
+
+def _send_small_at_once(request: Any, **_: Any) -> None:
+    """botocore sends the headers of a stream, waits for 100 Continue, and then sends the stream."""
+    body = request.body
+    if isinstance(body, io.BytesIO) and body.getbuffer().nbytes <= SENT_AT_ONCE_BYTES:
+        request.body = body.getvalue()
+        del request.headers["Expect"]  # which is not signed
 
 
 def _raise_interruption(caught_exception: BaseException | None = None, **_: Any) -> None:

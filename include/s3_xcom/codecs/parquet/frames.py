@@ -148,7 +148,8 @@ def _paths(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    is_kind = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_timestamp)
+    types = pa.types
+    is_kind = (types.is_integer, types.is_floating, types.is_boolean, types.is_timestamp, types.is_time)
     return any(check(kind) for check in is_kind)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.parquet import object_types
@@ -36,12 +37,19 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     """Inverse of :func:`encode`."""
     content = spec["content"]
     if content == "json":
-        texts = array.fill_null("null").to_numpy().tolist()  # there are nulls where a dict around it is one
-        return object_types.objects(tagged_json.loads_many(texts))
+        return object_types.objects(_decode_texts(array))
     values = object_types.BY_NAME[content].decode(array, spec)
     missing = spec.get("missing", "None")
     if array.null_count and (missing != "None" or content in object_types.NUMBERS):
         values[array.is_null().to_numpy()] = _MISSING[missing]
+    return values
+
+
+def _decode_texts(array: pa.ChunkedArray) -> list:
+    values = []
+    for texts in array.fill_null("null").chunks:  # there are nulls where a dict around it is one
+        whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+        values += tagged_json.loads_many(pc.binary_join(whole, ",")[0].as_py(), len(texts))
     return values
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import functools
-import operator
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,10 +81,8 @@ def _decode_text(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 
 
 def _encode_time(items: list, above: Above) -> tuple[pa.Array, Spec]:
-    times = [item for item in items if type(item) is datetime.time]
-    if set(map(operator.attrgetter("tzinfo"), times)) - {None} or any(
-        map(operator.attrgetter("fold"), times)
-    ):
+    kind = datetime.time
+    if [None for item in items if type(item) is kind and (item.fold or item.tzinfo is not None)]:
         raise NotExactError
     return pa.array(items, pa.time64("us"), from_pandas=True), {}
 
@@ -175,7 +172,7 @@ TYPES = [
     ColumnType("bytes", bytes, _as(pa.binary()), _decode_text),
     ColumnType("memoryview", memoryview, _encode_memoryview, _decode_memoryview),
     ColumnType("date", datetime.date, _as(pa.date32()), _from_table),
-    ColumnType("time", datetime.time, _encode_time, _from_pandas),
+    ColumnType("time", datetime.time, _encode_time, _from_table),
     ColumnType("datetime", datetime.datetime, moments.encode, moments.decode),
     ColumnType("Decimal", decimal.Decimal, _encode_decimal, _decode_decimal),
     ColumnType("UUID", uuid.UUID, _encode_uuid, _decode_uuid),

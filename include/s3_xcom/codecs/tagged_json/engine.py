@@ -140,7 +140,9 @@ def dumps_each_plain(values: list) -> list[str] | None:
         if types <= runs.SCALARS:
             # No string has a line break in JSON.
             text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
-            return text[1:-1].split(",\n") if runs.are_plain(values) else None
+            texts = text[1:-1].split(",\n")
+            is_short = 4 * max(map(len, texts)) <= stdlib.MAX_DECIMAL_BITS  # a digit has less than 4 bits
+            return texts if (is_short and stdlib.is_unicode(text)) or runs.are_plain(values) else None
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         texts = list(map(encoder.encode, values))  # finds cycles, which _is_plain() would follow
         is_plain = _is_plain(values, may_hold_reserved=True)

@@ -41,10 +41,14 @@ def dumps_many(values: list) -> list[str]:
     return _dumps_column(values, types)
 
 
-def loads_many(texts: list[str]) -> list[Any]:
-    """Inverse of :func:`dumps_many`. Errors as of :func:`.engine.loads`."""
-    values = engine.loads(f"[{','.join(texts)}]")
-    if len(values) != len(texts):
+def loads_many(joined: str, count: int) -> list[Any]:
+    """Inverse of :func:`dumps_many`. Errors as of :func:`.engine.loads`.
+
+    :param joined: the texts, with commas between them
+    :param count: of the texts
+    """
+    values = engine.loads(f"[{joined}]")
+    if len(values) != count:
         raise FormatError("The stored JSON holds more than one value in a text.")
     return values
 
