@@ -17,7 +17,7 @@ from include.s3_xcom.keys import Owner
 from include.s3_xcom.mapped import EncodedSequence, Mapped
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
-from include.s3_xcom.on_airflow.deletion import delete_files_after_commit
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import ObjectInfo, Reference, file_tag
 from include.s3_xcom.s3.store import Store, Upload
 
@@ -45,7 +45,7 @@ def push(value: Any, owner: Owner, *, in_database: bool = False) -> bytes:
                 transfer.subject, transfer.size = reference, reference.size
     except UnsupportedValueError as error:
         raise UnsupportedValueError(f"Cannot push {owner}: {error}"[:-1]) from error.__cause__
-    delete_files_after_commit(row, pushing.local_files)
+    release.delete_once_written(row, pushing.local_files)
     return row
 
 
@@ -114,7 +114,7 @@ class _Push:
 
     def _upload_pieces(self, sequence: Mapped) -> Reference:
         try:
-            encoded = sequence.encode()
+            encoded = sequence.encoded()
             info = ObjectInfo(encoded.codec, sequence.type, sequence.shape)
             key, upload = self._send(encoded, info)
         finally:

@@ -152,6 +152,11 @@ class Planner:
         self._entries: list[bytes] = []
 
     @property
+    def length(self) -> int:
+        """How many elements were added."""
+        return self._length
+
+    @property
     def end(self) -> int:
         """Where the last block ends, in bytes."""
         return self._end

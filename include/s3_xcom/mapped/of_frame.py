@@ -73,7 +73,7 @@ class OfFrame(Mapped):
     def _frame(self) -> pd.DataFrame:
         """The frame of this process."""
         if self.stream is not None:
-            len(self.stream)  # says why there is none
+            self.stream.refuse()
         return self._source.frame
 
     def _whole(self) -> pd.DataFrame:

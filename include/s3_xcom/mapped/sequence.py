@@ -12,7 +12,7 @@ from include.s3_xcom.codecs.codec import Standalone
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.streams import Stream
+from include.s3_xcom.mapped.streams import Spooled, Stream
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 
@@ -108,6 +108,10 @@ class Mapped(Standalone, Sequence):
         """
         raise NotImplementedError
 
+    def encoded(self) -> EncodedSequence:
+        """As :meth:`encode`. What was written to this machine's disk is read from there."""
+        return self.stream.encoded() if isinstance(self.stream, Spooled) else self.encode()
+
     def __reduce__(self) -> Any:
         if self.stream is not None:
             raise TypeError("Its elements come while it is pushed, and not to another process.")
@@ -118,7 +122,12 @@ class Mapped(Standalone, Sequence):
         return pull_reference, (self.stored.reference,)
 
     def __len__(self) -> int:
-        return len(self._source)
+        """How many elements. Those that come while it is pushed, come now, and go to this machine's disk."""
+        if self.stream is None:
+            return len(self._source)
+        if self.stream.length is None:
+            self._source = Spooled(self.encode())
+        return self.stream.length
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):

@@ -6,6 +6,7 @@ the stored object.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import logging
@@ -17,16 +18,20 @@ from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.interruptions import handled_within
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
+from include.s3_xcom.private_files import new_directory
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from include.s3_xcom.codecs.parquet.chunks import Chunks
     from include.s3_xcom.codecs.parquet.joined_files import Footer
+    from include.s3_xcom.mapped.sequence import EncodedSequence
 
 log = logging.getLogger(__name__)
 
 PADDING = b"\0"  # no Parquet file ends in it
+
+_READ_BYTES = 1024 * 1024
 
 
 def padded(bodies: Iterable[memoryview], footer: Footer, planner: Planner) -> Iterator[bytes | memoryview]:
@@ -42,7 +47,10 @@ class Stream:
     """Elements of which none has come yet. They can be taken once.
 
     :ivar check_length: called with the number of elements whenever one more has come
+    :ivar length: how many there are; None until they have come
     """
+
+    length: int | None = None
 
     def __init__(self, elements: Iterable[Any]) -> None:
         self._elements: Iterable[Any] | None = elements
@@ -68,13 +76,40 @@ class Stream:
         if close is not None:
             close()
 
-    def __len__(self) -> int:
-        self._refuse()
+    def refuse(self, *_: Any) -> NoReturn:
+        """Say that no element can be had.
 
-    def _refuse(self, *_: Any) -> NoReturn:
+        :raises TypeError: always
+        """
         raise TypeError("Its elements come while it is pushed. Return it from the task, and pull it.")
 
-    get = span = _refuse
+    get = span = refuse
+
+
+class Spooled(Stream):
+    """Elements that have come, because somebody asked how many they are: as bytes, in a file of this machine.
+
+    Airflow 3 asks that before the push of a result that other tasks are expanded over.
+
+    :param encoded: the sequence; its pieces are taken
+    """
+
+    def __init__(self, encoded: EncodedSequence) -> None:
+        super().__init__(())
+        self._encoded = encoded
+        self._file = new_directory(self) / "elements"
+        with self._file.open("wb") as file:
+            file.writelines(encoded.pieces)
+        self.length = encoded.planner.length
+
+    def encoded(self) -> EncodedSequence:
+        """The sequence, with its pieces from the file."""
+        return dataclasses.replace(self._encoded, pieces=self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        with self._file.open("rb") as file:
+            while piece := file.read(_READ_BYTES):
+                yield piece
 
 
 _END = object()

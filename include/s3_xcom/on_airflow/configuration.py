@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from include.s3_xcom.errors import SettingError
+from include.s3_xcom.errors import BadReferenceError, SettingError
+from include.s3_xcom.row import Row, parse_row
 from include.s3_xcom.settings import COMPRESSIONS, ENCRYPTIONS, SECTION, Settings
 
 
@@ -47,12 +47,29 @@ def may_pickle() -> bool:
 def is_admitted(name: str) -> bool:
     """Whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
 
-    By Airflow 2.5's rule: one of the regular expressions there matches the start of the name.
-
     :param name: its full name, such as ``package.module.Class``
     """
-    patterns = _conf().get("core", "allowed_deserialization_classes", fallback="").split()
-    return any(re.match(pattern, name) for pattern in patterns)
+    conf = _conf()
+    from include.s3_xcom.on_airflow.releases import release
+
+    return release.is_admitted(name, conf)
+
+
+def parse_own(column: Any) -> Row | None:
+    """A row of this backend; None if Airflow's own backend wrote it, before this one was switched on.
+
+    :param column: what the metadata database holds
+    :raises BadReferenceError: if it is no JSON, and pickles may not be read
+    """
+    from include.s3_xcom.on_airflow.releases import release
+
+    row = parse_row(release.from_column(column))
+    if row is None and not may_pickle():
+        raise BadReferenceError(
+            "The metadata database holds no JSON for this XCom, and [core] enable_xcom_pickling is off. "
+            "Clear the task that pushed it, so that it runs again."
+        )
+    return None if row is None or row.is_foreign else row
 
 
 def _conf() -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +38,9 @@ def find_access(conn_id: str) -> Access:
     :raises SettingError: if there is no such connection, or no Airflow with the amazon provider
     """
     try:
-        with heard(), _separate_database_session():
+        from include.s3_xcom.on_airflow.releases import release
+
+        with heard(), release.separate_database_session():
             return _look_up(conn_id)
     except ImportError as error:
         raise SettingError(
@@ -82,23 +82,3 @@ def _verify(value: Any) -> bool | str | None:
         word = value.strip().lower()
         return True if word in _YES else False if word in _NO else value or None
     return value
-
-
-@contextlib.contextmanager
-def _separate_database_session() -> Iterator[None]:
-    """Give this thread another database session for a while: to look up a connection commits and closes it.
-
-    Not in another thread, which could wait for ever: where Airflow logs a value that is pulled only then,
-    this thread holds the lock that the other thread needs to log.
-    """
-    from airflow.settings import Session
-
-    registry = Session.registry
-    callers = registry() if registry.has() else None
-    registry.clear()
-    try:
-        yield
-    finally:
-        Session.remove()
-        if callers is not None:
-            registry.set(callers)

@@ -1,8 +1,9 @@
 """What happens at the commit: objects are deleted when their rows are, files when theirs are written.
 
 Airflow deletes XComs through SQLAlchemy's sessions, by queries (overwriting, ``clear``) and one by one
-(``delete``, the UI). Sessions announce both before it happens. What is deleted otherwise, by foreign keys
-or plain SQL, is left to the sweep. https://docs.sqlalchemy.org/en/14/orm/session_events.html
+(``delete``, the UI), and with them those of the task instances and runs that it deletes so. Sessions announce
+both before it happens. What is deleted otherwise, by plain SQL, is left to the sweep.
+https://docs.sqlalchemy.org/en/20/orm/session_events.html
 
 What is to be done waits in the session, each with the innermost transaction that it depends on::
 
@@ -24,8 +25,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event, func, select
+from sqlalchemy import and_, event, select
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
+
+from include.s3_xcom.on_airflow import local_files
+from include.s3_xcom.on_airflow.releases import release
 
 if TYPE_CHECKING:
     from include.s3_xcom.reference import Reference
@@ -44,63 +48,69 @@ _WAITING = "s3_xcom.waiting"
 _COMMITTED = "s3_xcom.committed"
 """In the info of a session: what to delete once the transaction that was committed has ended."""
 
-_pushed_files: dict[bytes, list[Path]] = {}
-"""Files to delete once the row is written that refers to them, by that row."""
+_XCOMS = "xcom"
+
+_WITH_XCOMS = {"task_instance": ("dag_id", "run_id", "task_id", "map_index"), "dag_run": ("dag_id", "run_id")}
+"""Tables whose rows take XComs with them, by foreign keys, and the columns that both have."""
 
 
-def watch(xcom: type) -> None:
-    """Delete the objects of XComs that are deleted, and the files of those that are written.
-
-    :param xcom: Airflow's mapped class
-    """
-
-    def before_query(state: ORMExecuteState) -> None:
-        mapper = state.bind_mapper if state.is_delete else None
-        if mapper is not None and issubclass(mapper.class_, xcom):
-            criteria = state.statement.whereclause
-            value = mapper.class_.value
-            rows = select(value).where(func.length(value) <= MAX_REFERENCE_BYTES)
-            rows = rows if criteria is None else rows.where(criteria)
-            _wait_for_commit(
-                state.session, _references(state.session.execute(rows, state.parameters).scalars())
-            )
-
-    def before_delete(mapper: Any, connection: Any, row: Any) -> None:
-        # From the table: the attribute holds what people are shown.
-        table = mapper.local_table
-        same = [column == getattr(row, column.key) for column in table.primary_key]
-        rows = connection.execute(select(table.c.value).where(*same)).scalars()
-        _wait_for_commit(Session.object_session(row), _references(rows))
-
-    def after_insert(mapper: Any, connection: Any, row: Any) -> None:
-        if _pushed_files and isinstance(row.value, bytes):
-            _wait_for_commit(Session.object_session(row), _pushed_files.pop(row.value, ()))
-
-    event.listen(Session, "do_orm_execute", before_query)
-    event.listen(xcom, "before_delete", before_delete, propagate=True)
-    event.listen(xcom, "after_insert", after_insert, propagate=True)
+def watch() -> None:
+    """Delete the objects of XComs that are deleted, and the files of those that are written."""
+    event.listen(Session, "do_orm_execute", _before_query)
+    event.listen(Session, "before_flush", _before_flush)
     event.listen(Session, "after_commit", _after_commit)
     event.listen(Session, "after_rollback", _after_rollback)
     event.listen(Session, "after_transaction_end", _after_end)
+    release.watch_written()
 
 
-def delete_files_after_commit(row: bytes, paths: list[Path]) -> None:
-    """Delete files of this machine when a row is written, and not before: until then they are the only copy.
+def _before_query(state: ORMExecuteState) -> None:
+    """Note the references that a query is about to delete."""
+    mapper = state.bind_mapper if state.is_delete else None
+    table = None if mapper is None else mapper.local_table
+    if table is None or (table.name != _XCOMS and table.name not in _WITH_XCOMS):
+        return
+    criteria = state.statement.whereclause
+    rows = _rows_of(table)
+    rows = rows if criteria is None else rows.where(criteria)
+    wait_for_commit(state.session, _references(state.session.execute(rows, state.parameters).scalars()))
 
-    :param row: what the database is to hold; no two pushes have the same
-    """
-    if paths:
-        _pushed_files[row] = paths
+
+def _rows_of(table: Any) -> Any:
+    """A query for what XComs hold that go with rows of a table."""
+    xcoms = release.table()
+    value = xcoms.c.value
+    rows = select(value).where(release.length_of(value) <= MAX_REFERENCE_BYTES)
+    if table is xcoms:
+        return rows
+    same = [xcoms.c[name] == table.c[name] for name in _WITH_XCOMS[table.name]]
+    return rows.select_from(xcoms.join(table, and_(*same)))
 
 
-def _references(rows: Iterable[bytes | None]) -> list[Reference]:
+def _before_flush(session: Session, *_: Any) -> None:
+    """Note the references of what is deleted one by one."""
+    deleted = [item for item in session.deleted if item.__table__.name in {_XCOMS, *_WITH_XCOMS}]
+    runs = {(item.dag_id, item.run_id) for item in deleted if item.__table__.name == "dag_run"}
+    for item in deleted:
+        table = item.__table__
+        if table.name == "task_instance" and (item.dag_id, item.run_id) in runs:
+            continue  # with its run
+        names = _WITH_XCOMS.get(table.name) or [column.key for column in table.primary_key]
+        # From the table: the attribute may hold what people are shown.
+        rows = _rows_of(table).where(*(table.c[name] == getattr(item, name) for name in names))
+        with session.no_autoflush:
+            wait_for_commit(session, _references(session.execute(rows).scalars()))
+
+
+def _references(values: Iterable[Any]) -> list[Reference]:
     from include.s3_xcom.row import reference_in
 
-    found = (reference_in(row) for row in rows if row is not None)
+    found = (reference_in(release.from_column(value)) for value in values if value is not None)
     return [reference for reference in found if reference is not None]
 
 
-def _wait_for_commit(session: Session, items: Iterable[Reference | Path]) -> None:
+def wait_for_commit(session: Session, items: Iterable[Reference | Path]) -> None:
+    """Delete objects and files when the transaction that a session is in is committed."""
     transaction = session.get_nested_transaction() or session.get_transaction()
     for item in items:
         session.info.setdefault(_WAITING, []).append((transaction, item))
@@ -130,34 +140,32 @@ def _after_end(session: Session, ended: SessionTransaction) -> None:
 
 
 def _delete(items: Iterable[Reference | Path]) -> None:
-    _delete_files([item for item in items if isinstance(item, Path)])
+    local_files.delete(item for item in items if isinstance(item, Path))
     references = [item for item in items if not isinstance(item, Path)]
     if references:
         _delete_objects(references)
 
 
-def _delete_files(paths: list[Path]) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("%s was pushed, and cannot be deleted here (%s).", path, error.strerror)
-
-
 def _delete_objects(references: list[Reference]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
     from include.s3_xcom.interruptions import heard
-    from include.s3_xcom.on_airflow.patience import run_within
+
+    def delete() -> None:
+        left, why = _delete_quickly(references)
+        if left:
+            _warn(left, why)
 
     with heard():
         try:
-            left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(references))
+            release.after_commit(MAX_SECONDS + 1, delete)
         except Exception as error:
-            left, why = len(references), f"{type(error).__name__}: {error}"
-    if left:
-        log.warning(
-            "%d XComs are deleted, but not their data in S3, which the next sweep will delete. %s", left, why
-        )
+            _warn(len(references), f"{type(error).__name__}: {error}")
+
+
+def _warn(left: int, why: str) -> None:
+    log.warning(
+        "%d XComs are deleted, but not their data in S3, which the next sweep will delete. %s", left, why
+    )
 
 
 def _delete_quickly(references: list[Reference]) -> tuple[int, str]:

@@ -8,55 +8,34 @@ from collections.abc import Sized
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.exceptions import AirflowException, UnmappableXComLengthPushed, UnmappableXComTypePushed
+
+from include.s3_xcom.errors import XComError
 
 log = logging.getLogger(__name__)
 
 LARGE_BYTES = 64 * 1024
 
 
-class _TooManyToExpandError(UnmappableXComLengthPushed):
-    def __str__(self) -> str:
-        return (
-            f"{super().__str__()}. A task can be expanded over [core] max_map_length elements at most: "
-            "return batches(frame, size) for several rows a task, or raise AIRFLOW__CORE__MAX_MAP_LENGTH. "
-            "Nothing was stored."
-        )
-
-
-class _UnmappableTypeError(UnmappableXComTypePushed):
-    def __str__(self) -> str:
-        return (
-            f"{super().__str__()}. Another task is expanded over it: return rows(frame) for one task a row, "
-            "or batches(frame, size) for several rows a task (from include.s3_xcom). Nothing was stored."
-        )
-
-
-def has_mapped_dependants() -> bool:
-    """Whether the task that runs here has others expanded over its result."""
-    from airflow.models.mappedoperator import MappedOperator
-    from airflow.operators.python import get_current_context
-
-    try:
-        task = get_current_context()["task"]
-    except (AirflowException, KeyError):
-        return False
-    return not isinstance(task, MappedOperator) and next(task.iter_mapped_dependants(), None) is not None
+class UnmappableError(XComError):
+    """No task can be expanded over a result. Nothing was stored."""
 
 
 def check_mappable(value: Any) -> None:
     """Refuse now what Airflow refuses after the push, when the object would be left behind.
 
-    :raises airflow.exceptions.UnmappableXComTypePushed: if no task can be expanded over it
-    :raises airflow.exceptions.UnmappableXComLengthPushed: if it has too many elements
+    :raises UnmappableError: if no task can be expanded over it, or it has too many elements
     """
     if isinstance(value, (str, bytes)):
         return
     if type(value).__module__.startswith("pandas"):
-        raise _UnmappableTypeError(value)
+        raise UnmappableError(
+            f"unmappable return type {type(value).__qualname__!r}. Another task is expanded over it: return "
+            "rows(frame) for one task a row, or batches(frame, size) for several rows a task (from "
+            "include.s3_xcom). Nothing was stored."
+        )
     limit = conf.getint("core", "max_map_length", fallback=1024)
     stream = getattr(value, "stream", None)
-    if stream is not None:
+    if stream is not None and stream.length is None:
         stream.check_length = functools.partial(_check_length, limit)
     elif isinstance(value, Sized):
         _check_length(limit, len(value))
@@ -64,7 +43,11 @@ def check_mappable(value: Any) -> None:
 
 def _check_length(limit: int, length: int) -> None:
     if length > limit:
-        raise _TooManyToExpandError(range(length), limit)
+        raise UnmappableError(
+            f"unmappable return value length: {length} > {limit}. A task can be expanded over [core] "
+            "max_map_length elements at most: return batches(frame, size) for several rows a task, or raise "
+            "AIRFLOW__CORE__MAX_MAP_LENGTH. Nothing was stored."
+        )
 
 
 def advise(value: Any, row: bytes) -> None:

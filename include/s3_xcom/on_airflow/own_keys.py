@@ -11,14 +11,16 @@ import logging
 import time
 from typing import Any
 
-from airflow.models.xcom import XCOM_RETURN_KEY
-
 from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow.patience import run_within
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.row import Row
 
 log = logging.getLogger(__name__)
+
+RETURN_KEY = "return_value"
+"""Of what a task returns."""
 
 SKIP_KEY = "skipmixin_key"
 """A branch's decision, which the scheduler reads for each downstream task (SkipMixin, 2.5 to 3)."""
@@ -52,7 +54,7 @@ def is_read_by_airflow(key: str | None) -> bool:
 
     :param key: of an XCom of the task that runs here
     """
-    if key in (None, XCOM_RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
+    if key in (None, RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
         return False
     return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
 
@@ -63,24 +65,13 @@ def _link_keys() -> set[str]:
     Links of providers name it ``key``, such as ``emr_cluster`` of Amazon's, or ``xcom_key``.
     """
     with heard():
-        task = _current_task()
+        task = release.current_task()
         try:
             links = [*task.operator_extra_link_dict.values(), *task.global_operator_extra_link_dict.values()]
             names = {getattr(link, name, None) for link in links for name in ("key", "xcom_key")}
         except Exception:  # of a task or a link that is made otherwise; the push does not depend on it
             return set()
     return {name for name in names if isinstance(name, str)}
-
-
-def _current_task() -> Any:
-    """The task that runs here; None in the scheduler and the webserver."""
-    from airflow.exceptions import AirflowException
-    from airflow.operators.python import get_current_context
-
-    try:
-        return get_current_context()["task"]
-    except (AirflowException, KeyError):
-        return None
 
 
 def pull_own(row: Row) -> Any:
@@ -117,6 +108,6 @@ def is_for_scheduler(row: Row) -> bool:
 
     key = row.object_key
     try:
-        return key is not None and parse_key(key).key in _SCHEDULERS and _current_task() is None
+        return key is not None and parse_key(key).key in _SCHEDULERS and release.current_task() is None
     except BadReferenceError:
         return False

@@ -15,6 +15,7 @@ from typing import Any
 from include.s3_xcom import keys
 from include.s3_xcom.errors import BadReferenceError, SettingError
 from include.s3_xcom.keys import KeyId, Owner
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import Reference, parse_reference
 from include.s3_xcom.row import parse_row, reference_in
 from include.s3_xcom.settings import Settings
@@ -37,7 +38,7 @@ def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
     """
     found: dict[str, Reference | None] = {}
     for value in _rows_by_ids(object_keys):
-        row = parse_row(bytes(value))
+        row = parse_row(value)
         key = None if row is None else row.object_key
         if key is not None and keys.is_any_key(key):
             found[keys.stem_of(key)] = _read(row.parsed)
@@ -51,16 +52,16 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
 
     :raises SettingError: if the metadata database does not answer
     """
-    from sqlalchemy import func, select
+    from sqlalchemy import select
 
     by_unique: dict[bytes, list[str]] = {}
     for key in object_keys:
         by_unique.setdefault(keys.unique_of(key).encode(), []).append(key)
     columns = _columns()
-    rows = select(columns.value).where(func.length(columns.value) >= MIN_REFERENCE_BYTES)
+    rows = select(columns.value).where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
     found: set[str] = set()
     for value in _execute(rows):
-        for unique in _UNIQUE.findall(bytes(value)):
+        for unique in _UNIQUE.findall(value):
             found.update(by_unique.get(unique, ()))
     return found
 
@@ -75,23 +76,23 @@ def reference_of(owner: Owner) -> Reference | None:
     columns = _columns()
     same = [getattr(columns, name) == value for name, value in vars(owner).items()]
     values = list(_execute(select(columns.value).where(*same)))
-    return reference_in(bytes(values[0])) if values else None
+    return reference_in(values[0]) if values else None
 
 
 def refers_to_any(settings: Settings) -> bool:
     """Whether any recent XCom of this metadata database is in this bucket, below this prefix."""
-    from sqlalchemy import func, select
+    from sqlalchemy import select
 
     columns = _columns()
     recent = (
         select(columns.value)
-        .where(func.length(columns.value) >= MIN_REFERENCE_BYTES)
+        .where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
         .order_by(columns.timestamp.desc())
         .limit(_LIKELY_ROWS)
     )
     return any(
         reference is not None and reference.bucket == settings.bucket and keys.is_key(reference.key, settings)
-        for reference in (reference_in(bytes(value)) for value in _execute(recent))
+        for reference in (reference_in(value) for value in _execute(recent))
     )
 
 
@@ -137,12 +138,11 @@ def _read(parsed: dict[str, Any]) -> Reference | None:
 
 def _columns() -> Any:
     """Airflow's table, in its schema; not Airflow's class, which would decode what is read."""
-    from airflow.models.xcom import BaseXCom
     from sqlalchemy import column, table
 
     names = ("dag_id", "task_id", "run_id", "map_index", "key", "value", "timestamp")
-    own = BaseXCom.__table__
-    return table(own.name, *map(column, names), schema=own.schema).c
+    own = release.table()
+    return table(own.name, *(column(name, own.c[name].type) for name in names), schema=own.schema).c
 
 
 def _execute(statement: Any) -> Iterator[bytes]:
@@ -155,7 +155,7 @@ def _execute(statement: Any) -> Iterator[bytes]:
             result = session.execute(statement, execution_options={"stream_results": True})
             for value in result.yield_per(_FETCHED_ROWS).scalars():
                 if value is not None:
-                    yield value
+                    yield release.from_column(value)
     except SQLAlchemyError as error:
         raise SettingError(
             f"The metadata database does not answer ({type(error).__name__}). Check "

@@ -1,4 +1,4 @@
-"""What single releases of Airflow need."""
+"""What a backend derives from in Airflow 2."""
 
 from __future__ import annotations
 
@@ -14,14 +14,37 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
-def decodes_with_its_own_class() -> bool:
+class Line:
+    """The methods of this line of releases, for a backend to have before those of Airflow's class."""
+
+    def orm_deserialize_value(self) -> Any:
+        """What the UI shows: type, shape, size and address of the data, which is not moved."""
+        from include.s3_xcom.errors import XComError
+        from include.s3_xcom.on_airflow.configuration import parse_own
+        from include.s3_xcom.pull import describe
+
+        try:
+            if self.value is None:
+                return None
+            row = parse_own(self.value)
+            return BaseXCom.orm_deserialize_value(self) if row is None else describe(row)
+        except XComError as error:
+            return f"unreadable: {error}"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if _decodes_with_its_own_class():
+            _decode_with(cls)
+
+
+def _decodes_with_its_own_class() -> bool:
     """Whether XCom.get_one and get_value decode with Airflow's class, whatever the backend is: 2.6 to 2.8."""
     # 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else.
     version = vars(airflow).get("__version__", "2.5").split(".")[:2]
     return (2, 6) <= tuple(map(int, version)) < (2, 9)
 
 
-def decode_with(backend: type[BaseXCom]) -> None:
+def _decode_with(backend: type[BaseXCom]) -> None:
     """Give a backend methods get_one and get_value that decode with it."""
     from airflow.utils.session import NEW_SESSION, provide_session
 

@@ -1,0 +1,18 @@
+"""Files of this machine that were pushed, and are to be deleted once their rows are written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def delete(paths: Iterable[Path]) -> None:
+    """Delete files. One that cannot be deleted is named in the log: its push is done."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s was pushed, and cannot be deleted here (%s).", path, error.strerror)

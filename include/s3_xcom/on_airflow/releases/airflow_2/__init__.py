@@ -1,0 +1,151 @@
+"""Airflow 2: tasks have the database, and its column holds bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+TASKS_HAVE_DATABASE = True
+
+_pushed_files: dict[bytes, list[Path]] = {}
+"""Files to delete once the row is written that refers to them, by that row."""
+
+
+def base() -> tuple[type, ...]:
+    """What a backend derives from: what this line of releases asks for, and Airflow's class."""
+    from airflow.models.xcom import BaseXCom
+
+    from include.s3_xcom.on_airflow.releases.airflow_2.backend import Line
+
+    return Line, BaseXCom
+
+
+def to_column(row: bytes) -> bytes:
+    """A row as the column ``value`` holds it."""
+    return row
+
+
+def from_column(value: Any) -> bytes:
+    """A row from what the column holds. Inverse of :func:`to_column`."""
+    return bytes(value)
+
+
+def length_of(column: Any) -> Any:
+    """How many bytes the column holds, in SQL."""
+    from sqlalchemy import func
+
+    return func.length(column)
+
+
+def table() -> Any:
+    """The table of XComs."""
+    from airflow.models.xcom import BaseXCom
+
+    return BaseXCom.__table__
+
+
+def push_own(value: Any, push: Callable[[], Any]) -> Any:
+    """What the column is to hold of an XCom that Airflow itself reads.
+
+    :param push: makes it, as of a value that stays in the database
+    """
+    return push()
+
+
+def watch_written() -> None:
+    """Delete files of this machine after the commit that writes the rows that refer to them."""
+    from airflow.models.xcom import BaseXCom
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    from include.s3_xcom.on_airflow import deletion
+
+    def after_insert(mapper: Any, connection: Any, row: Any) -> None:
+        if _pushed_files and isinstance(row.value, bytes):
+            deletion.wait_for_commit(Session.object_session(row), _pushed_files.pop(row.value, ()))
+
+    event.listen(BaseXCom, "after_insert", after_insert, propagate=True)
+
+
+def delete_once_written(row: bytes, paths: list[Path]) -> None:
+    """Delete files of this machine when a row is written, and not before: until then they are the only copy.
+
+    :param row: what the database is to hold; no two pushes have the same
+    """
+    if paths:
+        _pushed_files[row] = paths
+
+
+def after_commit(seconds: float, action: Callable[[], None]) -> None:
+    """Do what a commit leaves to do: at once, for the process may be a task's, which ends at any time.
+
+    :param seconds: how long to wait for it
+    :raises TimeoutError: if it takes longer
+    """
+    from include.s3_xcom.on_airflow.patience import run_within
+
+    run_within(seconds, action)
+
+
+def current_task() -> Any:
+    """The task that runs here; None in the scheduler and the webserver."""
+    from airflow.exceptions import AirflowException
+    from airflow.operators.python import get_current_context
+
+    try:
+        return get_current_context()["task"]
+    except (AirflowException, KeyError):
+        return None
+
+
+def has_mapped_dependants() -> bool:
+    """Whether others are expanded over the result that is being pushed."""
+    from airflow.models.mappedoperator import MappedOperator
+
+    task = current_task()
+    if task is None or isinstance(task, MappedOperator):
+        return False
+    return next(task.iter_mapped_dependants(), None) is not None
+
+
+@contextlib.contextmanager
+def separate_database_session() -> Iterator[None]:
+    """Give this thread another database session for a while: to look up a connection commits and closes it.
+
+    Not in another thread, which could wait for ever: where Airflow logs a value that is pulled only then,
+    this thread holds the lock that the other thread needs to log.
+    """
+    from airflow.settings import Session
+
+    registry = Session.registry
+    callers = registry() if registry.has() else None
+    registry.clear()
+    try:
+        yield
+    finally:
+        Session.remove()
+        if callers is not None:
+            registry.set(callers)
+
+
+def stats() -> Any:
+    """Airflow's metrics."""
+    from airflow.stats import Stats
+
+    return Stats
+
+
+def is_admitted(name: str, conf: Any) -> bool:
+    """Whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
+
+    By Airflow 2.5's rule: one of the regular expressions there matches the start of the name.
+    """
+    patterns = conf.get("core", "allowed_deserialization_classes", fallback="").split()
+    return any(re.match(pattern, name) for pattern in patterns)
+
+
+def prepare_command_line() -> None:
+    """Make connections and the database reachable for a program that is no process of Airflow's."""

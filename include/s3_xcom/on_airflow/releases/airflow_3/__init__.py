@@ -1,0 +1,130 @@
+"""Airflow 3: tasks have no database, and its column holds a JSON value. The names are those of Airflow 2."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.on_airflow.releases.airflow_3.json_column import from_column, to_column
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+__all__ = ["from_column", "to_column"]
+
+TASKS_HAVE_DATABASE = False
+
+
+@dataclass
+class Setting:
+    """An XCom that is being set.
+
+    :param is_expanded: whether others are expanded over it
+    :param files: of this machine, to delete once the row is written
+    """
+
+    is_expanded: bool
+    files: list[Path] = field(default_factory=list)
+
+
+setting: ContextVar[Setting | None] = ContextVar("setting", default=None)
+"""The XCom that is being set here. Airflow pushes a task's result outside of the task's context."""
+
+
+def base() -> tuple[type, ...]:
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    from include.s3_xcom.on_airflow.releases.airflow_3.backend import Line
+
+    return Line, BaseXCom
+
+
+def length_of(column: Any) -> Any:
+    from sqlalchemy import Text, cast, func
+
+    return func.length(cast(column, Text))
+
+
+def table() -> Any:
+    from airflow.models.xcom import XComModel
+
+    return XComModel.__table__
+
+
+def push_own(value: Any, push: Callable[[], Any]) -> Any:
+    """As Airflow's own backend, for the scheduler does not ask any other."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    return BaseXCom.serialize_value(value)
+
+
+def watch_written() -> None:
+    """The tasks do it themselves, when the API server has answered."""
+
+
+def delete_once_written(row: bytes, paths: list[Path]) -> None:
+    current = setting.get()
+    if current is not None:
+        current.files += paths
+
+
+def after_commit(seconds: float, action: Callable[[], None]) -> None:
+    """In another thread, off the path of the request that the API server answers. Exit waits for it."""
+    _background().submit(action)
+
+
+@functools.lru_cache(maxsize=1)
+def _background() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="s3_xcom_deletion")
+
+
+def current_task() -> Any:
+    from airflow.sdk import get_current_context
+
+    try:
+        return get_current_context()["task"]
+    except (RuntimeError, KeyError):
+        return None
+
+
+def has_mapped_dependants() -> bool:
+    current = setting.get()
+    return current is not None and current.is_expanded
+
+
+@contextlib.contextmanager
+def separate_database_session() -> Iterator[None]:
+    """Not needed: no lookup of a connection uses the session of a thread."""
+    yield
+
+
+def stats() -> Any:
+    try:
+        from airflow.sdk.observability.stats import Stats
+    except ImportError:  # until 3.1
+        from airflow.stats import Stats
+    return Stats
+
+
+def is_admitted(name: str, conf: Any) -> bool:
+    """By Airflow 3's rule: a glob there matches the name, or an expression of ``..._regexp`` all of it."""
+    globs = conf.get("core", "allowed_deserialization_classes", fallback="").split()
+    expressions = conf.get("core", "allowed_deserialization_classes_regexp", fallback="").split()
+    return any(fnmatch(name, glob) for glob in globs) or any(
+        re.fullmatch(expression, name) for expression in expressions
+    )
+
+
+def prepare_command_line() -> None:
+    # As Airflow's own commands do: else connections are asked of a supervisor, which there is none of.
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
