@@ -331,24 +331,65 @@ def test_a_row_of_a_newer_version_can_be_deleted(task):
     assert task.row() is None
 
 
-def test_deleting_a_run_or_cleaning_the_database_is_left_to_the_sweep(new_task, session, objects):
-    from airflow.models import DagRun
+def delete_one_by_one(session, model, task):
+    ids = {name: task.ids[name] for name in ("dag_id", "run_id")}
+    session.delete(session.query(model).filter_by(**ids).one())
+
+
+def delete_by_query(session, model, task):
+    ids = {name: task.ids[name] for name in ("dag_id", "run_id")}
+    session.query(model).filter_by(**ids).delete(synchronize_session=False)
+
+
+@pytest.mark.parametrize("delete", [delete_one_by_one, delete_by_query])
+@pytest.mark.parametrize("name", ["DagRun", "TaskInstance"])
+def test_what_takes_an_xcom_with_it_takes_the_object(new_task, session, objects, delete, name):
+    """A run or a task instance that is deleted: the database deletes its XComs, by foreign keys."""
+    from airflow import models
+
+    deleted, kept = new_task(), new_task()
+    for task in (deleted, kept):
+        task.push([1])
+        task.push({"a": 1}, "other")
+    delete(session, getattr(models, name), deleted)
+    assert len(objects(deleted)) == 2
+    session.rollback()
+    assert len(objects(deleted)) == 2
+    delete(session, getattr(models, name), deleted)
+    session.commit()
+    assert objects(deleted) == []
+    assert deleted.row() is None
+    assert kept.pull() == [1]
+
+
+def test_deleting_a_dag_deletes_the_objects(new_task, objects):
+    from airflow.api.common.delete_dag import delete_dag
+    from airflow.models import DagModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.add(DagModel(dag_id="gone", is_active=False))
+    deleted = [new_task("gone"), new_task("gone")]
+    for task in deleted:
+        task.push([1])
+    delete_dag("gone")
+    assert objects(deleted[0]) == objects(deleted[1]) == []
+
+
+def test_cleaning_the_database_is_left_to_the_sweep(new_task, objects):
     from airflow.utils import timezone
     from airflow.utils.db_cleanup import run_cleanup
 
     from include.s3_xcom.admin.sweep import sweep
 
-    run, cleaned, kept = new_task(), new_task(), new_task()
-    run.push([1])
-    session.delete(session.query(DagRun).filter_by(run_id=run.ids["run_id"]).one())
-    session.commit()
+    cleaned, kept = new_task(), new_task()
     cleaned.push([1])
     before = timezone.utcnow()
     run_cleanup(clean_before_timestamp=before, table_names=["xcom"], confirm=False, skip_archive=True)
     kept.push([1])
-    assert len(objects(run)) == len(objects(cleaned)) == 1
+    assert len(objects(cleaned)) == 1
     sweep(Store.configured(), grace=0, delete=True)
-    assert objects(run) == objects(cleaned) == []
+    assert objects(cleaned) == []
     assert kept.pull() == [1]
 
 

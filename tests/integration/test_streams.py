@@ -269,7 +269,7 @@ def test_chunks_without_rows_are_left_out(task):
 
 def test_it_is_read_once_and_says_so(task, monkeypatch):
     sequence = batches(iter([chunk(0)]))
-    for use in (len, list, lambda s: s[0], lambda s: s.to_frame(), lambda s: s.dataset()):
+    for use in (iter, lambda s: s.to_frame(), lambda s: s.dataset()):
         with pytest.raises(TypeError, match="Return it from the task"):
             use(sequence)
     task.push(sequence)
@@ -282,6 +282,20 @@ def test_it_is_read_once_and_says_so(task, monkeypatch):
     for says in ("no chunk", "were taken by a push before"):
         with pytest.raises(UnsupportedValueError, match=says):
             task.push(failed)
+
+
+def test_its_length_can_be_asked_for_before_the_push(task):
+    """As Airflow 3 does. The elements are on this machine's disk then."""
+    made = batches(iter([chunk(0), chunk(3)])), items(iter([1, "two", 3])), items(iter([b"1", chunk(0)]))
+    for sequence, expected in zip(made, ([chunk(0), chunk(3)], [1, "two", 3], [b"1", chunk(0)])):
+        assert len(sequence) == len(sequence) == len(expected)
+        with pytest.raises(TypeError, match="Return it from the task"):
+            sequence[0]
+        task.push(sequence)
+        assert_same(list(task.pull()), expected)
+        assert_same(list(sequence), expected)
+        task.push(sequence)
+        assert_same(list(task.pull()), expected)
 
 
 def test_a_record_batch_reader_is_streamed(task):
