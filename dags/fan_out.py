@@ -12,12 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pendulum
-from airflow.decorators import dag, task
-from airflow.models.param import Param
-from airflow.operators.python import get_current_context
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
 from include.s3_xcom import batches
+
+try:
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
+    from airflow.models.param import Param
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -49,8 +52,7 @@ READINGS = """
 )
 def fan_out() -> None:
     @task
-    def read_table() -> Sequence[Any]:
-        params = get_current_context()["params"]
+    def read_table(params: dict[str, Any] | None = None) -> Sequence[Any]:
         # Nothing is read before it is pushed, batch after batch. A task can be expanded over 1,024 of them
         # ([core] max_map_length).
         return batches(fetch_batches(int(params["readings"]), int(params["batch_rows"])))

@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pendulum
-from airflow.decorators import dag, task
 
 from include.s3_xcom import File
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
 
 
 def make_rows() -> list[dict[str, Any]]:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pendulum
-from airflow.decorators import dag, task
-from airflow.models.param import Param
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
 from include.s3_xcom import rows
+
+try:
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
+    from airflow.models.param import Param
 
 if TYPE_CHECKING:
     from pandas import DataFrame

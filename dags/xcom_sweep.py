@@ -1,4 +1,8 @@
-"""xcom_sweep: delete, once a day, the objects that no XCom refers to any more. Paused until you want it."""
+"""xcom_sweep: delete, once a day, the objects that no XCom refers to any more. Paused until you want it.
+
+For Airflow 2. Tasks of Airflow 3 have no database: there, run ``python -m include.s3_xcom sweep --delete``
+once a day where the scheduler runs.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,14 @@ import dataclasses
 from typing import Any
 
 import pendulum
-from airflow.decorators import dag, task
-from airflow.models.param import Param
+
+from include.s3_xcom.on_airflow.releases import release
+
+try:
+    from airflow.sdk import Param, dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
+    from airflow.models.param import Param
 
 
 @dag(
@@ -39,4 +49,5 @@ def xcom_sweep() -> None:
     sweep()
 
 
-xcom_sweep()
+if release.TASKS_HAVE_DATABASE:
+    xcom_sweep()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pendulum
-from airflow.decorators import dag, task
 
 from include.s3_xcom import batches, items, rows
+
+try:
+    from airflow.sdk import dag, task
+except ImportError:  # Airflow 2
+    from airflow.decorators import dag, task
 
 
 def make_frame() -> Any:

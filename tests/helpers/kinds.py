@@ -341,8 +341,8 @@ def describe(value: Any) -> str:
             return "database, JSON"
         return f"S3, {FORMATS[codecs.encode(value).codec]}"
     except UnsupportedValueError as error:
-        # Some releases of numpy say where a MaskedArray is really defined.
-        return f"*{error}*".replace("numpy.ma.core.", "numpy.ma.")
+        # Some releases of numpy say where a MaskedArray is really defined; Python 3.11 renamed EnumMeta.
+        return f"*{error}*".replace("numpy.ma.core.", "numpy.ma.").replace("EnumType", "EnumMeta")
 
 
 def page() -> str:

@@ -91,7 +91,8 @@ hashables = st.recursive(
     max_leaves=4,
 )
 
-FREQS = ["D", "H", "M", "MS", "W-SUN", "2D", "B"]
+HOURLY, MONTHLY = ("h", "ME") if pd.__version__ >= "2.2" else ("H", "M")
+FREQS = ["D", HOURLY, MONTHLY, "MS", "W-SUN", "2D", "B"]
 RESERVED = st.sampled_from(["__s3_xcom__", "__classname__", "__type", "__var", "value"])
 
 
@@ -167,7 +168,7 @@ def _index(size: int) -> st.SearchStrategy:
             lambda items: pd.Index(_objects(items), dtype=object)
         ),
         st.sampled_from(FREQS).map(lambda freq: pd.date_range("2020-01-01", periods=size, freq=freq)),
-        st.just(pd.timedelta_range("1h", periods=size, freq="H")),
+        st.just(pd.timedelta_range("1h", periods=size, freq=HOURLY)),
         st.just(pd.period_range("2020", periods=size, freq="Q")),
         st.just(pd.CategoricalIndex(["a"] * size, categories=["b", "a"])),
         _column(size).map(_index_of),

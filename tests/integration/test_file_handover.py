@@ -17,6 +17,7 @@ from include.s3_xcom.errors import ObjectMissingError, StorageError
 from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
+from tests.helpers.release import ANY_CLASS
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_an_error_of_the_users_own_while_a_file_is_open_is_neither_renamed_nor_c
 
 
 def test_an_error_of_the_users_own_class_while_elements_are_encoded_is_not_renamed(task, monkeypatch):
-    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", ".*")
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", ANY_CLASS)
     with pytest.raises(ClientError, match="of another bucket"):
         task.push(items([Denied()]))
 

@@ -17,6 +17,7 @@ from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.s3 import uploads
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
+from tests.helpers.release import ANY_CLASS
 
 SOON = 5
 """Seconds. What hangs here would hang for minutes; make test-faults looks closer."""
@@ -217,7 +218,7 @@ def test_an_interruption_that_was_caught_before_is_no_news(task, proxy):
 
 
 def test_user_code_that_is_interrupted_while_it_serializes_is_not_taken_for_unsupported(task, monkeypatch):
-    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", ".*")
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", ANY_CLASS)
     with pytest.raises(AirflowTaskTimeout), timeout(0.2, "too long"):
         task.push([Slow()])
 

@@ -20,7 +20,7 @@ KEPT = {
 
 @pytest.fixture(autouse=True)
 def admit(monkeypatch):
-    classes = r"airflow\..* tests\.helpers\.kinds\..*"
+    classes = "airflow.* tests.helpers.kinds.*"
     monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", classes)
 
 

@@ -24,7 +24,7 @@ CLASSES = next(makes for group, makes in kinds.KINDS.items() if group.startswith
 
 @pytest.fixture(autouse=True)
 def admit(monkeypatch):
-    classes = r"airflow\..* tests\.helpers\.kinds\..*"
+    classes = "airflow.* tests.helpers.kinds.*"
     monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", classes)
 
 
@@ -95,7 +95,7 @@ def test_what_many_share_stands_once(value):
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes_are_rebuilt_only_where_airflow_admits_them(name, monkeypatch):
     encoded = codecs.encode(CLASSES[name]())
-    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", r"airflow\..*")
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", "airflow.*")
     with pytest.raises(FormatError, match="allowed_deserialization_classes"):
         codecs.decode(encoded.codec, bytes(encoded.body))
     with pytest.raises(UnsupportedValueError, match="allowed_deserialization_classes"):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.release import XCOM_MODULE, dag_bag
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -22,10 +24,10 @@ def run_python(code: str) -> str:
 
 
 def test_loading_the_backend_imports_nothing_else():
-    code = """
+    code = f"""
 import os, sys
 os.environ.pop("AIRFLOW__CORE__XCOM_BACKEND", None)
-import airflow.models.xcom
+import {XCOM_MODULE}
 before = set(sys.modules)
 import include.s3_xcom_backend
 print(*sorted(set(sys.modules) - before))
@@ -40,18 +42,18 @@ print(*sorted(set(sys.modules) - before))
 
 
 def test_airflow_loads_the_backend():
-    code = "from airflow.models.xcom import XCom; print(XCom.__module__, XCom.__name__)"
+    code = f"from {XCOM_MODULE} import XCom; print(XCom.__module__, XCom.__name__)"
     assert run_python(code).split() == ["include.s3_xcom_backend", "S3XComBackend"]
 
 
 def test_the_dags_parse_without_errors_warnings_or_queries(monkeypatch, recwarn):
-    from airflow.models import DagBag, Variable
+    from airflow.models import Variable
 
     def forbidden(*_, **__):
         pytest.fail("a variable was read while a DAG file was parsed")
 
     monkeypatch.setattr(Variable, "get", forbidden)
-    bag = DagBag(ROOT / "dags", include_examples=False, read_dags_from_db=False)
+    bag = dag_bag(ROOT / "dags")
     assert bag.import_errors == {}
     assert {"TestDag", "KindsOfValues", "FanOut"} <= set(bag.dags)
     ours = [warning for warning in recwarn if Path(warning.filename).is_relative_to(ROOT / "dags")]

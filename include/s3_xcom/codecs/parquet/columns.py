@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.s3_xcom.codecs import arrow, tagged_json
+from include.s3_xcom.codecs import arrow, pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import object_columns
 from include.s3_xcom.codecs.tagged_json import zones
 from include.s3_xcom.codecs.tagged_json.tags import type_name
@@ -57,7 +57,7 @@ def encode_freq(index: pd.Index) -> Spec:
 def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
     """An index with the freq of a specification. Inverse of :func:`encode_freq`."""
     if "freq" in spec:
-        index.freq = spec["freq"]
+        index.freq = pandas_releases.freq_of_moments(spec["freq"])
     return index
 
 
@@ -126,6 +126,7 @@ def _decode_numpy(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
         values.real, values.imag = (pc.struct_field(array, [i]).to_numpy() for i in (0, 1))
         return values
     if dtype.kind in "mM":
+        pandas_releases.require_unit(np.datetime_data(dtype)[0])
         stored = f"{dtype.kind}8[{array.type.unit}]"
         ticks = array.cast(pa.int64()).fill_null(np.iinfo("i8").min).to_numpy()
         return _own(ticks.view(stored).astype(dtype, copy=False))
@@ -137,15 +138,14 @@ def _own(values: np.ndarray) -> np.ndarray:
 
 
 def _encode_extension(values: Values) -> tuple[pa.Array, Spec]:
-    dtype = values.dtype
-    name = f"string[{dtype.storage}]" if isinstance(dtype, pd.StringDtype) else dtype.name
-    if pd.api.types.pandas_dtype(name) != dtype:
-        raise _unsupported(repr(dtype))
-    return pa.array(values), {"dtype": name}
+    spec = pandas_releases.describe_dtype(values.dtype)
+    if pandas_releases.find_dtype(spec) != values.dtype:
+        raise _unsupported(repr(values.dtype))
+    return pa.array(values, from_pandas=True), spec
 
 
 def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
-    return pd.api.types.pandas_dtype(spec["dtype"]).__from_arrow__(array)
+    return pandas_releases.find_dtype(spec).__from_arrow__(array)
 
 
 def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
@@ -170,7 +170,7 @@ def _encode_category(values: pd.Categorical) -> tuple[pa.Array, Spec]:
     codes = pa.array(values.codes, mask=values.codes < 0)
     spec = {"ordered": values.ordered, "categories": to_text(categories), "spec": inner}
     spec |= encode_freq(values.categories)
-    if pa.types.is_string(categories.type):
+    if pa.types.is_string(categories.type) or pa.types.is_large_string(categories.type):
         return pa.DictionaryArray.from_arrays(codes.cast(pa.int32()), categories), spec
     return codes, spec
 

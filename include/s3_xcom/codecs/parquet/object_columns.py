@@ -40,6 +40,8 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
         return object_types.objects(_decode_texts(array))
     values = object_types.BY_NAME[content].decode(array, spec)
     missing = spec.get("missing", "None")
+    if not values.flags.writeable:  # pandas 3 gives a view
+        values = values.copy()
     if array.null_count and (missing != "None" or content in object_types.NUMBERS):
         values[array.is_null().to_numpy()] = _MISSING[missing]
     return values

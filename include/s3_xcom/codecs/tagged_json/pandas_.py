@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from include.s3_xcom.codecs import pandas_releases
 from include.s3_xcom.codecs.tagged_json import zones
 from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_list, as_str, singleton, tag
 
@@ -20,7 +21,8 @@ def _timestamp_out(encoder: Encoder, value: pd.Timestamp) -> Any:
 
 
 def _timestamp_back(value: int, unit: str, tz: Any = None) -> pd.Timestamp:
-    moment = pd.Timestamp(np.datetime64(value, as_str(unit)))
+    pandas_releases.require_unit(as_str(unit))
+    moment = pd.Timestamp(np.datetime64(value, unit))
     return moment if tz is None else moment.tz_localize("UTC").tz_convert(zones.rebuild(tz))
 
 
@@ -29,7 +31,8 @@ def _timedelta_out(encoder: Encoder, value: pd.Timedelta) -> Any:
 
 
 def _timedelta_back(value: int, unit: str) -> pd.Timedelta:
-    return pd.Timedelta(np.timedelta64(value, as_str(unit)))
+    pandas_releases.require_unit(as_str(unit))
+    return pd.Timedelta(np.timedelta64(value, unit))
 
 
 def _ticks(value: Any) -> int:
@@ -45,7 +48,7 @@ def _period_out(encoder: Encoder, value: pd.Period) -> Any:
 
 
 def _period_back(value: int, freq: str) -> pd.Period:
-    return pd.Period(ordinal=value, freq=as_str(freq))
+    return pd.Period(ordinal=value, freq=pandas_releases.freq_of_periods(as_str(freq)))
 
 
 def _interval_out(encoder: Encoder, value: pd.Interval) -> Any:

@@ -13,12 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.on_airflow.releases.airflow_3.json_column import from_column, to_column
-
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
-
-__all__ = ["from_column", "to_column"]
 
 TASKS_HAVE_DATABASE = False
 
@@ -45,6 +41,18 @@ def base() -> tuple[type, ...]:
     from include.s3_xcom.on_airflow.releases.airflow_3.backend import Line
 
     return Line, BaseXCom
+
+
+def to_column(row: bytes) -> Any:
+    from include.s3_xcom.on_airflow.releases.airflow_3 import json_column
+
+    return json_column.to_column(row)
+
+
+def from_column(value: Any) -> bytes:
+    from include.s3_xcom.on_airflow.releases.airflow_3 import json_column
+
+    return json_column.from_column(value)
 
 
 def length_of(column: Any) -> Any:
