@@ -38,7 +38,7 @@ def _demo() -> int:
     start = time.monotonic()
     _say("Starting Postgres, LocalStack and Airflow, apart from any other on this machine")
     with Stack(_say) as stack:
-        stack.airflow.start_scheduler()
+        stack.airflow.start()
         _say("Running TestDag with LocalExecutor")
         command = [sys.executable, "-m", "embedded.report"]
         code = subprocess.run(command, env=stack.airflow.environment, check=False).returncode
@@ -51,9 +51,9 @@ def _local(port: int) -> int:
     if answers(port):
         raise StartError(f"port {port} is taken. Choose another: make local PORT={port + 1}")
     _say("Starting Postgres, LocalStack and Airflow, apart from any other on this machine")
-    with Stack(_say) as stack:
+    with Stack(_say, port) as stack:
         airflow = stack.airflow
-        processes = [airflow.start_scheduler(), airflow.start_webserver(port)]
+        processes = airflow.start(ui=True)
         print(
             f"\n  Airflow   http://127.0.0.1:{port}\n  User      {UI_USER}\n"
             f"  Password  {airflow.ui_password}\n"

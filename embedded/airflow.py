@@ -8,11 +8,17 @@ import secrets
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from embedded.localstack import LOGIN, LocalStack
 from embedded.postgres import Postgres
-from embedded.processes import Process, StartError, answers
+from embedded.processes import Process, StartError, answers, free_port
+
+AIRFLOW_3 = int(version("apache-airflow").split(".")[0]) >= 3
+"""By the package's metadata: Airflow reads its configuration when it is imported, and only then."""
+
+SERVER = "api-server" if AIRFLOW_3 else "webserver"
 
 ROOT = Path(__file__).resolve().parent.parent
 UI_USER = "admin"
@@ -22,13 +28,20 @@ class Airflow:
     """Airflow with LocalExecutor, configured as in docker-compose.yaml.
 
     :param directory: private and existing; it will hold Airflow's home and logs
+    :param port: of the UI; None: any that is free
     :param dags: the folder of DAGs
     """
 
     def __init__(
-        self, directory: Path, postgres: Postgres, s3: LocalStack, dags: Path = ROOT / "dags"
+        self,
+        directory: Path,
+        postgres: Postgres,
+        s3: LocalStack,
+        port: int | None = None,
+        dags: Path = ROOT / "dags",
     ) -> None:
         self._directory = directory
+        self.port = port or free_port()
         self._processes: list[Process] = []
         self.ui_password = secrets.token_hex(8)
         self.environment = {
@@ -44,9 +57,7 @@ class Airflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__S3_XCOM__BUCKET": s3.bucket,
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_hex(32),
-            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
-            "AIRFLOW__WEBSERVER__WORKERS": "2",
+            **(_of_3(self.port) if AIRFLOW_3 else _of_2()),
             "INIT_AWS_ACCESS_KEY_ID": LOGIN,
             "INIT_AWS_SECRET_ACCESS_KEY": LOGIN,
             "INIT_BASE_DIR": str(ROOT),
@@ -82,17 +93,20 @@ class Airflow:
             raise StartError(f"{Path(arguments[0]).name} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
         return done.stdout
 
-    def start_scheduler(self) -> Process:
-        return self._start("scheduler")
+    def start(self, *, ui: bool = False) -> list[Process]:
+        """Start what runs tasks, and wait for what they need.
 
-    def start_webserver(self, port: int) -> Process:
-        """Start the UI and wait for it.
-
-        :raises StartError: if it does not come up
+        :param ui: the UI as well, which tasks of Airflow 3 need in any case
+        :raises StartError: if something does not come up
         """
-        process = self._start("webserver", "--port", str(port))
-        process.wait_until(lambda: answers(port), seconds=120)
-        return process
+        processes = [self._start("scheduler"), self._start("triggerer")]
+        if AIRFLOW_3:
+            processes.append(self._start("dag-processor"))
+        if ui or AIRFLOW_3:
+            server = self._start(SERVER, "--port", str(self.port))
+            server.wait_until(lambda: answers(self.port), seconds=120)
+            processes.append(server)
+        return processes
 
     def stop(self) -> None:
         for process in reversed(self._processes):
@@ -106,6 +120,27 @@ class Airflow:
         )
         self._processes.append(process)
         return process
+
+
+def _of_2() -> dict[str, str]:
+    return {
+        "AIRFLOW__WEBSERVER__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+        "AIRFLOW__WEBSERVER__WORKERS": "2",
+    }
+
+
+def _of_3(port: int) -> dict[str, str]:
+    return {
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+    }
 
 
 def _inherited() -> dict[str, str]:

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from airflow.models import XCom
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.utils.session import create_session
-from psycopg2.extras import RealDictCursor
-from sqlalchemy import func
+from sqlalchemy import func, select
 
 from include.s3_xcom.keys import run_prefix
+from include.s3_xcom.on_airflow.releases import release
+from include.s3_xcom.pull import pull
 from include.s3_xcom.reference import human_size
+from include.s3_xcom.row import parse_row
 from include.s3_xcom.s3.store import Store
 from scripts import run_dag
 
@@ -27,6 +28,7 @@ DAG_ID = "TestDag"
 
 def main() -> int:
     logging.disable(logging.WARNING)
+    release.prepare_command_line()
     try:
         run_id = run_dag.trigger(DAG_ID)
         state = run_dag.wait(DAG_ID, run_id)
@@ -49,18 +51,20 @@ def main() -> int:
 
 def pulled_rows(run_id: str) -> list[dict[str, Any]]:
     """What each mapped task returned: the row it was given."""
+    xcoms = release.table().c
+    mine = select(xcoms.value).where(xcoms.dag_id == DAG_ID, xcoms.run_id == run_id)
     with create_session() as session:
-        found = XCom.get_many(run_id=run_id, dag_ids=DAG_ID, task_ids="retrieve_data", session=session)
-        ordered = found.with_entities(XCom.value).order_by(None).order_by(XCom.map_index).all()
-    return [XCom.deserialize_value(row) for row in ordered]
+        found = session.execute(mine.where(xcoms.task_id == "retrieve_data").order_by(xcoms.map_index))
+        return [pull(parse_row(release.from_column(value))) for value in found.scalars()]
 
 
 def table_rows() -> list[dict[str, Any]]:
     """The table, read straight from Postgres."""
     connection = PostgresHook(postgres_conn_id="DB_CONN").get_conn()
-    with closing(connection), connection.cursor(cursor_factory=RealDictCursor) as cursor:
+    with closing(connection), connection.cursor() as cursor:
         cursor.execute("SELECT * FROM my_table")
-        return [dict(row) for row in cursor.fetchall()]
+        columns = [column.name for column in cursor.description]
+        return [dict(zip(columns, row)) for row in cursor.fetchall()]
 
 
 def print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
@@ -95,9 +99,10 @@ def show_storage(run_id: str) -> None:
     objects = [item for page in store.list(prefix) for item in page]
     lines = [(item.key.removeprefix(prefix), human_size(item.size)) for item in objects]
     print_table(f"Objects below {store.address(prefix)}", ("object", "size"), lines)
+    xcoms = release.table().c
+    mine = select(func.count(), func.sum(release.length_of(xcoms.value)))
     with create_session() as session:
-        mine = session.query(func.count(), func.sum(func.length(XCom.value)))
-        count, size = mine.filter(XCom.dag_id == DAG_ID, XCom.run_id == run_id).one()
+        count, size = session.execute(mine.where(xcoms.dag_id == DAG_ID, xcoms.run_id == run_id)).one()
     stored = human_size(sum(item.size for item in objects))
     print(
         f"\nS3 holds {len(objects)} objects, {stored}. "

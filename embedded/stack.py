@@ -21,19 +21,21 @@ class Stack:
     the object is made, so that Airflow's environment is known before anything runs.
 
     :param say: called with a line at each step
+    :param port: of Airflow's UI; None: any that is free
     :param new_s3: makes the S3 server, which has the methods and attributes of :class:`LocalStack`
     """
 
     def __init__(
         self,
         say: Callable[[str], None] | None = None,
+        port: int | None = None,
         new_s3: Callable[[Path], LocalStack] = LocalStack,
     ) -> None:
         # Short, for the path of Postgres's socket has at most 107 characters.
         self.directory = Path(tempfile.mkdtemp(prefix="s3xcom-", dir="/tmp"))
         self.s3 = new_s3(self.directory)
         self.postgres = Postgres(self.directory)
-        self.airflow = Airflow(self.directory, self.postgres, self.s3)
+        self.airflow = Airflow(self.directory, self.postgres, self.s3, port)
         self._say = say
         self._cleanup = ExitStack()
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)

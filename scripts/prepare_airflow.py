@@ -9,21 +9,20 @@ import json
 import os
 
 from airflow.cli import cli_parser
+from airflow.cli.commands import db_command
 from airflow.models import Connection, Variable
 from airflow.utils.session import create_session
 
 
 def main() -> None:
     print("Preparing Airflow's database", flush=True)
-    airflow("db", "upgrade")
+    airflow("db", "migrate" if hasattr(db_command, "migratedb") else "upgrade")  # its name since 2.7
     user, password = os.environ["INIT_UI_USER"], os.environ["INIT_UI_PASSWORD"]
     name = [f"--firstname={user}", "--lastname=Admin", f"--email={user}@localhost.invalid"]
     airflow("users", "create", "--role", "Admin", f"--username={user}", f"--password={password}", *name)
     add_connection(Connection(conn_id="DB_CONN", uri=os.environ["INIT_DB_CONN"]))
     add_connection(aws_connection())
-    if Variable.get("BASE_DIR", default_var=None) is None:
-        Variable.set("BASE_DIR", os.environ["INIT_BASE_DIR"], description="Where include/ and dags/ lie")
-        print("Variable BASE_DIR created", flush=True)
+    add_variable("BASE_DIR", os.environ["INIT_BASE_DIR"], "Where include/ and dags/ lie")
 
 
 def aws_connection() -> Connection:
@@ -50,6 +49,14 @@ def add_connection(connection: Connection) -> None:
             return
         session.add(connection)
     print(f"Connection {connection.conn_id} created", flush=True)
+
+
+def add_variable(key: str, value: str, description: str) -> None:
+    with create_session() as session:
+        if session.query(Variable).filter_by(key=key).count():
+            return
+        session.add(Variable(key, value, description))
+    print(f"Variable {key} created", flush=True)
 
 
 def airflow(*arguments: str) -> None:

@@ -6,11 +6,13 @@ Exit code: 0 if the run succeeded, 1 if it failed or took too long.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import logging
 import sys
 import time
 from collections import Counter
+from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models import DagModel, DagRun, TaskInstance
@@ -33,14 +35,28 @@ def trigger(dag_id: str, conf: dict | None = None, seconds: float = 120) -> str:
     while True:
         with create_session() as session:
             model = session.get(DagModel, dag_id)
-            if model is not None and model.is_active and not model.has_import_errors:
+            if model is not None and _is_current(model) and not model.has_import_errors:
                 model.is_paused = False
                 break
         if time.monotonic() > deadline:
             raise RunError(f"The scheduler has not found the DAG {dag_id} within {seconds:.0f} s.")
         time.sleep(POLL_SECONDS)
     # Microseconds keep runs apart that are triggered within a second.
-    return trigger_dag(dag_id, conf=conf or {}, replace_microseconds=False).run_id
+    return trigger_dag(dag_id, conf=conf or {}, replace_microseconds=False, **_triggered_by()).run_id
+
+
+def _is_current(model: DagModel) -> bool:
+    """Whether the DAG's file is still there. Airflow 3 has the opposite."""
+    return not model.is_stale if hasattr(model, "is_stale") else model.is_active
+
+
+def _triggered_by() -> dict[str, Any]:
+    """Who triggers a run, which Airflow 3 asks for."""
+    if "triggered_by" not in inspect.signature(trigger_dag).parameters:
+        return {}
+    from airflow.utils.types import DagRunTriggeredByType
+
+    return {"triggered_by": DagRunTriggeredByType.CLI}
 
 
 def wait(dag_id: str, run_id: str, seconds: float = 600) -> str:

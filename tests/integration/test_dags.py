@@ -21,9 +21,10 @@ QUERIES = {
 
 @pytest.fixture(scope="module")
 def scheduler(stack):
-    process = stack.airflow.start_scheduler()
-    yield process
-    process.stop()
+    processes = stack.airflow.start()
+    yield
+    for process in processes:
+        process.stop()
 
 
 @pytest.fixture(scope="module")
