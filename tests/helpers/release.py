@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import datetime
+import functools
+import os
+import uuid
 from pathlib import Path
 from typing import Any
 
-AIRFLOW_3 = find_spec("airflow.sdk") is not None
+from embedded.airflow import AIRFLOW_3
 
 ANY_CLASS = "*" if AIRFLOW_3 else ".*"
 """For ``[core] allowed_deserialization_classes``."""
@@ -24,3 +27,84 @@ def dag_bag(folder: Path) -> Any:
     from airflow.models import DagBag
 
     return DagBag(folder, include_examples=False, read_dags_from_db=False)
+
+
+def xcom_class() -> Any:
+    """The class that tasks push and pull with."""
+    if not AIRFLOW_3:
+        from airflow.models import XCom
+
+        return XCom
+    from airflow.sdk.execution_time.xcom import XCom
+
+    _connect()
+    return XCom
+
+
+@functools.lru_cache(maxsize=1)
+def _connect() -> None:
+    """Let this process be a task, with Airflow's own supervisor and API server inside, as in dag.test()."""
+    import psutil
+    import structlog
+    from airflow.sdk.execution_time import supervisor, task_runner
+
+    inside = supervisor.InProcessTestSupervisor(
+        id=uuid.uuid4(),
+        pid=os.getpid(),
+        process=psutil.Process(),
+        process_log=structlog.get_logger("task"),
+        client=supervisor.InProcessTestSupervisor._api_client(),
+    )
+    inside.comms = supervisor.InProcessSupervisorComms(supervisor=inside)
+    task_runner.SUPERVISOR_COMMS = inside.comms
+
+
+def clear_xcoms(ids: dict[str, str]) -> None:
+    """Delete the XComs of a task that starts again."""
+    if not AIRFLOW_3:
+        xcom_class().clear(**ids)
+        return
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = [(xcom.key, xcom.map_index) for xcom in session.query(XComModel).filter_by(**ids)]
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import DeleteXCom
+
+    xcom_class()
+    for key, map_index in found:
+        task_runner.SUPERVISOR_COMMS.send(DeleteXCom(key=key, map_index=map_index, **ids))
+
+
+def settle() -> None:
+    """Wait for the deletions that Airflow 3 does beside the request."""
+    if AIRFLOW_3:
+        from include.s3_xcom.on_airflow.releases import airflow_3
+
+        airflow_3._background().submit(lambda: None).result()
+
+
+def add_task_instance(dag_id: str, run_id: str, task_id: str, date: datetime.datetime) -> None:
+    """A run with one task instance, in the metadata database."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    when = {"logical_date": date, "run_after": date} if AIRFLOW_3 else {"execution_date": date}
+    of_dag = {"dag_version_id": None} if AIRFLOW_3 else {}
+    with create_session() as session:
+        session.add(DagRun(dag_id=dag_id, run_id=run_id, run_type=DagRunType.MANUAL, **when))
+        session.flush()
+        instance = TaskInstance(empty_operator("task"), run_id=run_id, state="success", **of_dag)
+        instance.dag_id, instance.task_id = dag_id, task_id
+        session.add(instance)
+
+
+def empty_operator(task_id: str) -> Any:
+    """A task that does nothing."""
+    if AIRFLOW_3:
+        from airflow.providers.standard.operators.empty import EmptyOperator
+    else:
+        from airflow.operators.empty import EmptyOperator
+    return EmptyOperator(task_id=task_id)

@@ -94,7 +94,6 @@ def test_a_sequence_without_its_shape_is_a_damaged_row(task, kind, shape):
 
 
 def test_a_damaged_row_can_be_overwritten_and_cleared(task):
-    from airflow.models import XCom
 
     for damaged in (
         b"{",
@@ -109,5 +108,5 @@ def test_a_damaged_row_can_be_overwritten_and_cleared(task):
         task.push([2])
         assert task.pull() == [2]
         task.set_row(damaged)
-        XCom.clear(**task.ids)
+        task.clear()
         assert task.row() is None

@@ -79,9 +79,8 @@ def operations(task, csv) -> dict:
             stream.read()
 
     def clear() -> None:
-        from airflow.models import XCom
 
-        XCom.clear(**task.ids)
+        task.clear()
 
     def sweep() -> None:
         from include.s3_xcom.admin.sweep import sweep

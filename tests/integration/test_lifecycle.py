@@ -81,22 +81,20 @@ def test_overwriting_with_a_scalar_deletes_the_object(task, objects):
 
 
 def test_clearing_deletes_all_objects_of_the_task_at_once(task, objects, requests):
-    from airflow.models import XCom
 
     for number in range(3):
         task.push([number], key=f"key {number}")
     requests.clear()
-    XCom.clear(**task.ids)
+    task.clear()
     assert objects(task) == []
     assert requests == ["DeleteObjects"]
 
 
 def test_clearing_asks_nothing_of_s3_if_there_is_nothing_there(task, requests):
-    from airflow.models import XCom
 
     task.push(7)
-    XCom.clear(**task.ids)
-    XCom.clear(**task.ids)
+    task.clear()
+    task.clear()
     assert requests == []
 
 
@@ -230,14 +228,13 @@ def test_files_within_a_value_go_with_it(task, objects, tmp_path, requests):
 
 
 def test_what_was_pushed_again_stays_when_the_first_goes(new_task, tmp_path):
-    from airflow.models import XCom
 
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
     for value in (items([1, 2]), File(tmp_path / "a.csv"), [File(tmp_path / "a.csv")]):
         first, second = new_task(), new_task()
         first.push(value)
         second.push(first.pull())
-        XCom.clear(**first.ids)
+        first.clear()
         again = second.pull()
         if isinstance(value, type(items([]))):
             assert again == value
@@ -247,7 +244,6 @@ def test_what_was_pushed_again_stays_when_the_first_goes(new_task, tmp_path):
 
 
 def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch, caplog, objects):
-    from airflow.models import XCom
 
     task.push([1])
     connection = {
@@ -262,7 +258,7 @@ def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch,
     }
     monkeypatch.setenv("AIRFLOW_CONN_DEAD_END", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW__S3_XCOM__CONN_ID", "dead_end")
-    XCom.clear(**task.ids)
+    task.clear()
     assert task.row() is None
     (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert warning.startswith("1 XComs are deleted, but not their data in S3")
@@ -270,7 +266,6 @@ def test_a_task_goes_on_when_s3_is_down_and_the_sweep_is_told(task, monkeypatch,
 
 
 def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack, monkeypatch, caplog):
-    from airflow.models import XCom
 
     patience = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
     proxy = Proxy(stack.s3.port)
@@ -280,7 +275,7 @@ def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack,
         task.push({"n": number}, key=f"key {number}")
     start = time.monotonic()
     with proxy.breaking(TRANSIENT["stall before the answer"]):
-        XCom.clear(**task.ids)
+        task.clear()
     assert time.monotonic() - start < 5
     assert "5 XComs are deleted, but not their data in S3" in caplog.text
     assert task.row("key 0") is None
@@ -289,7 +284,6 @@ def test_a_commit_does_not_wait_long_for_an_s3_that_does_not_answer(task, stack,
 
 def test_a_commit_does_not_wait_long_for_credentials_either(task, monkeypatch, caplog):
     """Such as those of a role, from a service that does not answer."""
-    from airflow.models import XCom
 
     from include.s3_xcom.s3 import client
 
@@ -298,13 +292,12 @@ def test_a_commit_does_not_wait_long_for_credentials_either(task, monkeypatch, c
     monkeypatch.setattr(client, "find_access", lambda conn_id: time.sleep(20))
     client._clients.clear()
     start = time.monotonic()
-    XCom.clear(**task.ids)
+    task.clear()
     assert time.monotonic() - start < 4
     assert "S3 has not answered within 2 s" in caplog.text
 
 
 def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(new_task, prefix, s3, monkeypatch, caplog):
-    from airflow.models import XCom
 
     monkeypatch.setattr(store, "DELETE_KEYS", 1)
     monkeypatch.setattr(deletion, "MAX_SECONDS", 0.2)
@@ -314,7 +307,7 @@ def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(new_task, prefix,
     Store.configured(hasty=True).client.meta.events.register(
         "before-call.s3.DeleteObjects", lambda **_: time.sleep(0.15), unique_id="slow"
     )
-    XCom.clear(**task.ids)
+    task.clear()
     Store.configured(hasty=True).client.meta.events.unregister(
         "before-call.s3.DeleteObjects", unique_id="slow"
     )
@@ -323,11 +316,10 @@ def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(new_task, prefix,
 
 
 def test_a_row_of_a_newer_version_can_be_deleted(task):
-    from airflow.models import XCom
 
     task.push([1])
     task.set_row(json.dumps({**json.loads(task.row()), "version": 99}).encode())
-    XCom.clear(**task.ids)
+    task.clear()
     assert task.row() is None
 
 

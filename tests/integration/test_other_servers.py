@@ -284,22 +284,20 @@ def test_where_a_server_cannot_copy_what_was_altered_is_not_pushed_again(new_tas
     "error", [(501, "NotImplemented"), (400, "MissingContentMD5"), (405, "MethodNotAllowed")]
 )
 def test_where_a_server_cannot_delete_objects_together_each_is_deleted(task, s3, server, tmp_path, error):
-    from airflow.models import XCom
 
     server(refuses=BATCH_DELETES, error=error)
     task.push({"a": csv(tmp_path), "b": csv(tmp_path)})
     assert len(stored_of(task, s3)) == 3
-    XCom.clear(**task.ids)
+    task.clear()
     assert stored_of(task, s3) == []
 
 
 def test_deletions_have_a_content_md5(task, server):
     """MinIO deletes nothing without it."""
-    from airflow.models import XCom
 
     server()
     task.push([1])
-    XCom.clear(**task.ids)
+    task.clear()
     (request,) = [head for head in server.asked if re.search(BATCH_DELETES, head)]
     assert len(re.findall(rb"(?i)\r\ncontent-md5: ", request)) == 1
 
