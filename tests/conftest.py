@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from embedded.airflow import AIRFLOW_3
 from embedded.stack import Stack
 from tests.servers import CHOSEN, SERVERS
 
@@ -22,6 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "servers(*names, why): the only S3 servers on which a test makes sense"
     )
+    config.addinivalue_line("markers", "airflow_2(why): a test of what Airflow 3 does not have")
     # Before any test module imports Airflow, which reads its configuration once.
     stack = config.stash[_STACK] = Stack(new_s3=SERVERS[CHOSEN])
     dags = stack.directory / "dags"
@@ -31,15 +33,23 @@ def pytest_configure(config: pytest.Config) -> None:
     stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
     os.environ.clear()
     os.environ.update(stack.airflow.environment)
+    if AIRFLOW_3:
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # which has the database
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another S3 server than LocalStack, leave out what is of LocalStack, or does not speak to S3."""
+    """Leave out what is of Airflow 2 alone; on another S3 server, what does not concern it."""
+    if AIRFLOW_3:
+        _keep(config, items, lambda item: item.get_closest_marker("airflow_2") is None)
     if CHOSEN == "localstack":
         return
-    kept = [item for item in items if "stack" in item.fixturenames and _is_for(item, CHOSEN)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    _keep(config, items, lambda item: "stack" in item.fixturenames and _is_for(item, CHOSEN))
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], is_kept: Callable[[pytest.Item], bool]) -> None:
+    left_out = [item for item in items if not is_kept(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if is_kept(item)]
 
 
 def _is_for(item: pytest.Item, server: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import json
 import os
 import uuid
 from pathlib import Path
@@ -57,6 +58,38 @@ def _connect() -> None:
     )
     inside.comms = supervisor.InProcessSupervisorComms(supervisor=inside)
     task_runner.SUPERVISOR_COMMS = inside.comms
+
+
+def xcom_model() -> Any:
+    """The class of the table of XComs."""
+    if AIRFLOW_3:
+        from airflow.models.xcom import XComModel
+
+        return XComModel
+    return xcom_class()
+
+
+def column_of(row: bytes) -> Any:
+    """What the column holds, for a row as others wrote it."""
+    if not AIRFLOW_3:
+        return row
+    return row.decode() if b"__s3_xcom__" in row else json.loads(row)
+
+
+def add_dag(dag_id: str) -> None:
+    """A DAG in the metadata database that is no longer in any file."""
+    from airflow.models import DagModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        if not AIRFLOW_3:
+            session.add(DagModel(dag_id=dag_id, is_active=False))
+            return
+        from airflow.models.dagbundle import DagBundleModel
+
+        session.merge(DagBundleModel(name="tests"))
+        session.flush()
+        session.add(DagModel(dag_id=dag_id, is_stale=True, bundle_name="tests"))
 
 
 def clear_xcoms(ids: dict[str, str]) -> None:

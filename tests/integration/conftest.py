@@ -33,7 +33,6 @@ class Task:
     def clear(self) -> None:
         """What Airflow does when the task starts again."""
         airflow_release.clear_xcoms(self.ids)
-        airflow_release.settle()
 
     def row(self, key: str = "return_value") -> bytes | None:
         """What the metadata database holds, as a row of this backend."""
@@ -63,7 +62,7 @@ class Task:
 
         from include.s3_xcom.on_airflow.releases import release
 
-        value = row.decode() if AIRFLOW_3 else row
+        value = airflow_release.column_of(row)
         with create_session() as session:
             session.execute(self._of(update(release.table()).values(value=value), key))
 

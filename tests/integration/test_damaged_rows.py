@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import BadReferenceError, XComError
 from include.s3_xcom.reference import ObjectInfo, Reference
+from tests.helpers.release import AIRFLOW_3
 from tests.unit.test_mapped import FRAME
 
 VALUES = {
@@ -94,14 +95,9 @@ def test_a_sequence_without_its_shape_is_a_damaged_row(task, kind, shape):
 
 
 def test_a_damaged_row_can_be_overwritten_and_cleared(task):
-
-    for damaged in (
-        b"{",
-        b"\xff\xfe",
-        b'{"__s3_xcom__": "reference"}',
-        b'{"__s3_xcom__": 7}',
-        b"[" * 100_000,
-    ):
+    # The column of Airflow 3 holds JSON in any case.
+    no_json = () if AIRFLOW_3 else (b"{", b"\xff\xfe", b"[" * 100_000)
+    for damaged in (*no_json, b'{"__s3_xcom__": "reference"}', b'{"__s3_xcom__": 7}', b'{"__s3_xcom__'):
         task.push([1])
         task.set_row(damaged)
         assert "unreadable" in str(task.shown()) or task.shown() is not None

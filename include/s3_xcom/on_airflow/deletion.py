@@ -149,17 +149,19 @@ def _delete(items: Iterable[Reference | Path]) -> None:
 def _delete_objects(references: list[Reference]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
     from include.s3_xcom.interruptions import heard
+    from include.s3_xcom.on_airflow.patience import run_within
 
     def delete() -> None:
-        left, why = _delete_quickly(references)
+        with heard():
+            try:
+                left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(references))
+            except Exception as error:
+                left, why = len(references), f"{type(error).__name__}: {error}"
         if left:
             _warn(left, why)
 
-    with heard():
-        try:
-            release.after_commit(MAX_SECONDS + 1, delete)
-        except Exception as error:
-            _warn(len(references), f"{type(error).__name__}: {error}")
+    if not release.after_commit(delete):
+        _warn(len(references), "Too many deletions wait already.")
 
 
 def _warn(left: int, why: str) -> None:

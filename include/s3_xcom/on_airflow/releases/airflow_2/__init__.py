@@ -79,15 +79,13 @@ def delete_once_written(row: bytes, paths: list[Path]) -> None:
         _pushed_files[row] = paths
 
 
-def after_commit(seconds: float, action: Callable[[], None]) -> None:
+def after_commit(action: Callable[[], None]) -> bool:
     """Do what a commit leaves to do: at once, for the process may be a task's, which ends at any time.
 
-    :param seconds: how long to wait for it
-    :raises TimeoutError: if it takes longer
+    :return: whether it is done, or will be
     """
-    from include.s3_xcom.on_airflow.patience import run_within
-
-    run_within(seconds, action)
+    action()
+    return True
 
 
 def current_task() -> Any:

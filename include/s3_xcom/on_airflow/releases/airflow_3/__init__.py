@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,9 +85,19 @@ def delete_once_written(row: bytes, paths: list[Path]) -> None:
         current.files += paths
 
 
-def after_commit(seconds: float, action: Callable[[], None]) -> None:
+MAX_WAITING = 1000
+"""How many commits may wait for their deletions; those of more are left to the sweep."""
+
+_places = BoundedSemaphore(MAX_WAITING)
+
+
+def after_commit(action: Callable[[], None]) -> bool:
     """In another thread, off the path of the request that the API server answers. Exit waits for it."""
-    _background().submit(action)
+    if not _places.acquire(blocking=False):
+        return False
+    prepare_command_line()  # whoever commits has the database, as `airflow dags delete` does
+    _background().submit(action).add_done_callback(lambda _: _places.release())
+    return True
 
 
 @functools.lru_cache(maxsize=1)
