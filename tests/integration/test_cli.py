@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import text
 
 from embedded.localstack import LOGIN
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
+from tests.helpers.release import AIRFLOW_3, dag_bag
+
+SWEEP_DAG = Path(__file__).resolve().parents[2] / "dags/xcom_sweep.py"
 
 FRAME = pd.DataFrame({"place": ["Hualian", "Isangel"], "magnitude": [6.4, 5.6]})
 
@@ -40,7 +44,7 @@ def orphan(new_task, prefix):
     task = new_task()
     task.push([1, 2, 3])
     with create_session() as session:
-        session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+        session.execute(text("DELETE FROM xcom WHERE run_id = :run_id"), {"run_id": task.ids["run_id"]})
     return task
 
 
@@ -100,6 +104,7 @@ def test_an_object_that_is_not_what_it_says_is_told_in_words(task, prefix, s3, c
         assert "error: fake" not in err.splitlines()
 
 
+@pytest.mark.airflow_2("the client within a process, which tests use, takes Latin-1 only")
 def test_long_ids_and_keys_are_found_by_show(new_task, capsys):
     task = new_task(dag_id="\u2013" * 100, task_id="t" * 250)
     task.push([1, 2], key="k" * 300)
@@ -187,7 +192,7 @@ def test_show_reads_a_sequence_that_no_xcom_refers_to(task, prefix, capsys, s3, 
     address = address_of(task, s3)
     whole = run(capsys, "show", address)[1]
     with create_session() as session:
-        session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+        session.execute(text("DELETE FROM xcom WHERE run_id = :run_id"), {"run_id": task.ids["run_id"]})
     assert run(capsys, "show", address)[1] == whole != ""
 
 
@@ -242,13 +247,15 @@ def test_help_has_examples_that_run(capsys, stack):
     assert "exit codes" in out
 
 
-def test_the_sweep_dag_is_paused_and_runs(task, orphan, stack):
-    from airflow.models import DagBag
+def test_the_sweep_dag_is_only_where_tasks_have_the_database(stack):
+    bag = dag_bag(SWEEP_DAG)
+    assert not bag.import_errors
+    assert list(bag.dags) == ([] if AIRFLOW_3 else ["xcom_sweep"])
 
-    root = Path(__file__).resolve().parents[2]
-    dag = DagBag(root / "dags/xcom_sweep.py", include_examples=False, read_dags_from_db=False).dags[
-        "xcom_sweep"
-    ]
+
+@pytest.mark.airflow_2("tasks have no database")
+def test_the_sweep_dag_is_paused_and_runs(task, orphan, stack):
+    dag = dag_bag(SWEEP_DAG).dags["xcom_sweep"]
     assert dag.is_paused_upon_creation
     assert dag.schedule_interval == "@daily"
     task.push([1])

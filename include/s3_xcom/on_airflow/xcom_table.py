@@ -156,6 +156,11 @@ def _execute(statement: Any) -> Iterator[bytes]:
             for value in result.yield_per(_FETCHED_ROWS).scalars():
                 if value is not None:
                     yield release.from_column(value)
+    except RuntimeError as error:
+        raise SettingError(
+            f"This process may not ask the metadata database ({error}), as no task of Airflow 3 may. Run "
+            "this where the scheduler runs."
+        ) from None
     except SQLAlchemyError as error:
         raise SettingError(
             f"The metadata database does not answer ({type(error).__name__}). Check "

@@ -5,10 +5,20 @@ nothing of Airflow, which imports the backend while it is imported itself.
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 
-if find_spec("airflow.sdk") is None:
-    from include.s3_xcom.on_airflow.releases import airflow_2 as release
-else:
+
+def _has_task_sdk() -> bool:
+    """Whether this Python has Airflow 3. Not by find_spec("airflow.sdk"), which imports Airflow."""
+    airflow = find_spec("airflow")
+    return airflow is not None and any(
+        Path(folder, "sdk").is_dir() for folder in airflow.submodule_search_locations or ()
+    )
+
+
+if _has_task_sdk():
     from include.s3_xcom.on_airflow.releases import airflow_3 as release
+else:
+    from include.s3_xcom.on_airflow.releases import airflow_2 as release
 
 __all__ = ["release"]

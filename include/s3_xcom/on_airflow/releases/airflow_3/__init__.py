@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 TASKS_HAVE_DATABASE = False
 
+_CONTEXT, _SERVER = "_AIRFLOW_PROCESS_CONTEXT", "server"
+"""How Airflow's processes, but those of tasks, say that they have the database."""
+
 
 @dataclass
 class Setting:
@@ -95,7 +98,7 @@ def after_commit(action: Callable[[], None]) -> bool:
     """In another thread, off the path of the request that the API server answers. Exit waits for it."""
     if not _places.acquire(blocking=False):
         return False
-    prepare_command_line()  # whoever commits has the database, as `airflow dags delete` does
+    os.environ.setdefault(_CONTEXT, _SERVER)  # whoever commits has the database
     _background().submit(action).add_done_callback(lambda _: _places.release())
     return True
 
@@ -146,4 +149,5 @@ def is_admitted(name: str, conf: Any) -> bool:
 
 def prepare_command_line() -> None:
     # As Airflow's own commands do: else connections are asked of a supervisor, which there is none of.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    os.environ.setdefault(_CONTEXT, _SERVER)
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # it logs to where the answer goes
