@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
+import decimal
 import fractions
 
+import numpy as np
 import pandas as pd
 import pendulum
 import pytest
@@ -100,6 +103,39 @@ def test_classes_are_rebuilt_only_where_airflow_admits_them(name, monkeypatch):
         codecs.decode(encoded.codec, bytes(encoded.body))
     with pytest.raises(UnsupportedValueError, match="allowed_deserialization_classes"):
         codecs.encode(CLASSES[name]())
+
+
+def _nans(count: int) -> list[float]:
+    return [float("nan") for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dict.fromkeys(_nans(2)),
+        dict.fromkeys(_nans(200), 1),
+        {(nan, 1): 1 for nan in _nans(200)},
+        set(_nans(200)),
+        frozenset(_nans(2)),
+        {"a": set(_nans(100)), "b": [set(_nans(2)), {1.5, *_nans(2)}]},
+        collections.Counter(_nans(200)),
+        collections.OrderedDict.fromkeys(_nans(200)),
+        dict.fromkeys(map(np.float64, _nans(200))),
+        dict.fromkeys(complex(nan, 0) for nan in _nans(200)),
+        set(map(np.float32, _nans(200))),
+        [dict.fromkeys(_nans(2))] * 100,
+        dict.fromkeys(map(decimal.Decimal, ["nan"] * 200)),
+        np.array([dict.fromkeys(_nans(2))] * 3, dtype=object),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_nans_stay_as_many_as_they_were(value):
+    """As keys they are equal only where they are the same object."""
+    pulled = round_trip(value)
+    assert type(pulled) is type(value)
+    if isinstance(value, collections.Counter):  # which compares by its keys
+        pulled, value = list(pulled.items()), list(value.items())
+    assert_same(pulled, value)
 
 
 def test_the_page_of_types_is_up_to_date():

@@ -45,7 +45,9 @@ def _float_out(encoder: Encoder, value: float) -> Any:
 
 
 def float_back(value: str) -> float:
-    return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value]
+    if value not in ("nan", "inf", "-inf"):
+        raise ValueError
+    return float(value)  # a new NaN each time: as keys, two of the same object would be one
 
 
 def _str_out(encoder: Encoder, value: str) -> Any:
