@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
+
+from tests.helpers.release import xcom_class
 
 QUERIES = {
     "the table": "SELECT * FROM my_table",
@@ -65,14 +69,17 @@ def log(run_ids, stack) -> Callable[..., str]:
 @pytest.fixture
 def results(run_ids) -> Callable[[str, str], list]:
     """What the instances of a mapped task returned."""
-    from airflow.models import XCom
     from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from include.s3_xcom.on_airflow.releases import release
 
     def pull(name: str, task_id: str) -> list:
+        xcoms = release.table().c
+        ids = xcoms.dag_id == dag_of(name), xcoms.run_id == run_ids[name], xcoms.task_id == task_id
         with create_session() as session:
-            found = session.query(XCom.value).filter_by(run_id=run_ids[name], task_id=task_id)
-            rows = found.filter_by(dag_id=dag_of(name)).order_by(XCom.map_index).all()
-        return [XCom.deserialize_value(row) for row in rows]
+            values = session.execute(select(xcoms.value).where(*ids).order_by(xcoms.map_index)).scalars()
+            return [xcom_class().deserialize_value(SimpleNamespace(value=value)) for value in values]
 
     return pull
 
@@ -127,7 +134,7 @@ def test_a_query_without_rows_succeeds_and_says_so(states, log):
 )
 def test_a_query_that_cannot_be_expanded_over_fails_with_the_reason(states, log, run_ids, s3, name, says):
     assert states(name)["Get_Data"] == Counter(failed=1)
-    assert says in log(name)
+    assert says in log(name).replace("\\", "")  # Airflow 3 logs in JSON
     encoded = run_ids[name].replace(":", "%3A").replace("+", "%2B")
     assert list(s3.objects.filter(Prefix=f"xcom/dag_id=TestDag/run_id={encoded}/")) == []
 
@@ -186,7 +193,7 @@ def test_a_large_plain_list_expanded_over_is_answered_with_advice(log, results):
 def test_a_mapped_task_reads_its_own_block_only(log):
     text = log("Expansions", "task_id=by_row/map_index=2")
     assert "Pulled rows (3 x 2)" in text
-    assert text.count(" Read ") == 1
+    assert len(re.findall(r'[ "]Read [\d.,]+ ', text)) == 1
 
 
 def test_a_large_table_is_summarized_in_batches(results, states):

@@ -14,6 +14,8 @@ import warnings
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from include.s3_xcom.keys import stem_of
 
 OPERATIONS = int(os.environ.get("STRESS_OPERATIONS", "240"))
@@ -24,6 +26,7 @@ GRACE_SECONDS = 5
 RUNS, TASKS, KEYS = 3, 3, 2
 
 
+@pytest.mark.airflow_2("its workers push with sessions of the database, which tasks do not have")
 def test_objects_and_xcoms_agree_after_everything_at_once(stack, prefix, s3):
     from airflow.models import XCom
     from airflow.utils.session import create_session
