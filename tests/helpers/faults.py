@@ -6,6 +6,7 @@ python -m tests.helpers.faults <port of S3> <injections of all workers> <its num
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import itertools
 import json
@@ -28,6 +29,7 @@ from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from embedded.localstack import LOGIN
 from tests.helpers.outside import bucket_at
 from tests.helpers.proxy import FOREVER, LASTING, TRANSIENT, Proxy
+from tests.helpers.task import make_task
 
 SETTINGS = {"MAX_ATTEMPTS": "3", "CONNECT_TIMEOUT": "1", "READ_TIMEOUT": "1"}
 MAX_SECONDS = 60
@@ -129,7 +131,8 @@ class Worker:
         self.proxy = Proxy(upstream)
         os.environ.update(environment(self.proxy.port))
         self.bucket = bucket_at(f"http://127.0.0.1:{upstream}", os.environ["AIRFLOW__S3_XCOM__BUCKET"])
-        self.ids = make_task(f"faults-{seed}")
+        date = datetime.datetime.now(datetime.timezone.utc)
+        self.task = make_task(f"faults-{seed}", f"manual__{date.isoformat()}", "task", date)
         self.values = Values()
         self.directory = Path(tempfile.mkdtemp(prefix="s3xcom-faults-"))
         (self.directory / "data.csv").write_bytes(self.values.file)
@@ -150,22 +153,13 @@ class Worker:
         }[kind]()
 
     def push(self, key: str, value: Any) -> None:
-        from airflow.models import XCom
-
-        XCom.set(key=key, value=value, **self.ids)
+        self.task.push(value, key)
 
     def pull(self, key: str) -> Any:
-        from airflow.models import XCom
-
-        return XCom.get_one(key=key, **self.ids)
+        return self.task.pull(key)
 
     def address(self, key: str) -> str | None:
-        from airflow.models import XCom
-        from airflow.utils.session import create_session
-
-        with create_session() as session:
-            row = session.query(XCom.value).filter_by(key=key, **self.ids).scalar()
-        return json.loads(row)["key"] if row else None
+        return self.task.object_key(key) if self.task.row(key) else None
 
     # Operations: each returns whether what it got is right.
 
@@ -276,7 +270,7 @@ class Worker:
             return (SUCCEEDED, "") if action() else (WRONG, "another value")
         except XComError as error:
             message = str(error)
-            wanted = ("s3://", self.ids["dag_id"], self.ids["run_id"], self.ids["task_id"], repr(key))
+            wanted = ("s3://", *self.task.ids.values(), repr(key))
             missing = [word for word in wanted if word not in message]
             return (WRONG, f"does not say {missing}: {message}") if missing else (CLEAR, message)
         except Exception as error:
@@ -307,26 +301,6 @@ OPERATIONS = {
     "pull one row": Worker.pull_element,
     "stream file": Worker.stream_file,
 }
-
-
-def make_task(dag_id: str) -> dict[str, str]:
-    """A DAG run with one task instance."""
-    import datetime
-
-    from airflow.models import DagRun, TaskInstance
-    from airflow.operators.empty import EmptyOperator
-    from airflow.utils.session import create_session
-    from airflow.utils.types import DagRunType
-
-    date = datetime.datetime.now(datetime.timezone.utc)
-    run_id = f"manual__{date.isoformat()}"
-    with create_session() as session:
-        session.add(DagRun(dag_id=dag_id, run_id=run_id, execution_date=date, run_type=DagRunType.MANUAL))
-        session.flush()
-        instance = TaskInstance(EmptyOperator(task_id="task"), run_id=run_id)
-        instance.dag_id = dag_id
-        session.add(instance)
-    return {"dag_id": dag_id, "run_id": run_id, "task_id": "task"}
 
 
 def applies(fault: str, operation: str) -> bool:

@@ -86,6 +86,7 @@ def proxy(stack, monkeypatch) -> Iterator[Proxy]:
     proxy.close()
 
 
+@pytest.mark.airflow_2("interruptions would strike its API server, which tests run within the task's process")
 def test_every_operation_under_every_fault_succeeds_or_fails_clearly(stack, table):
     command = [sys.executable, "-m", "tests.helpers.faults", str(stack.s3.port), str(INJECTIONS)]
     workers = [
