@@ -1,5 +1,6 @@
 ARG AIRFLOW_VERSION=2.5.3
-FROM apache/airflow:${AIRFLOW_VERSION}-python3.10
+ARG PYTHON_VERSION=3.10
+FROM apache/airflow:${AIRFLOW_VERSION}-python${PYTHON_VERSION}
 
 COPY requirements/image.txt /tmp/image.txt
 # What the image brings itself fits its other packages, and stays.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compose.sh ARGUMENT...: docker compose for this stack, with LocalStack if it is the endpoint.
+# compose.sh ARGUMENT...: docker compose for this stack, with the settings that follow from others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,25 +15,12 @@ docker info >/dev/null 2>&1 ||
   fail "the Docker daemon does not answer. Start it, and check that you may use it ('docker info')."
 
 scripts/make_env.sh
-# setting NAME: its value, from the environment before .env, as Compose has it
-setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
-
-profiles=()
-case $(setting S3_ENDPOINT_URL) in
-  *//localstack:*) profiles+=(--profile localstack) ;;
-esac
-case $(setting EXECUTOR) in
-  local | "") export AIRFLOW_EXECUTOR=LocalExecutor ;;
-  celery)
-    export AIRFLOW_EXECUTOR=CeleryExecutor
-    AIRFLOW_BROKER_URL=redis://:$(setting REDIS_PASSWORD)@redis:6379/0
-    export AIRFLOW_BROKER_URL
-    profiles+=(--profile celery)
-    [ -z "$(setting FLOWER_PORT)" ] || profiles+=(--profile flower)
-    ;;
-  *) fail "EXECUTOR is '$(setting EXECUTOR)'. Set it to local or celery." ;;
-esac
+# Those of the environment count, which may say otherwise than .env: make up EXECUTOR=celery
+derived=$(scripts/derived.sh)
+set -a
+eval "$derived"
+set +a
 case ${1-} in
-  down | ps | logs | stop) profiles=(--profile localstack --profile celery --profile flower) ;; # whatever runs
+  down | ps | logs | stop) COMPOSE_PROFILES=localstack,celery,flower,airflow-3 ;; # whatever runs
 esac
-exec docker compose "${profiles[@]}" "$@"
+exec docker compose "$@"

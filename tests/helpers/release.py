@@ -21,13 +21,12 @@ XCOM_MODULE = "airflow.sdk.execution_time.xcom" if AIRFLOW_3 else "airflow.model
 
 def dag_bag(folder: Path) -> Any:
     """The DAGs in a folder."""
-    if AIRFLOW_3:
+    try:
         from airflow.dag_processing.dagbag import DagBag
-
-        return DagBag(folder)
-    from airflow.models import DagBag
-
-    return DagBag(folder, include_examples=False, read_dags_from_db=False)
+    except ImportError:  # until 3.1
+        from airflow.models import DagBag
+    options = {} if AIRFLOW_3 else {"include_examples": False, "read_dags_from_db": False}
+    return DagBag(folder, **options)
 
 
 def xcom_class() -> Any:

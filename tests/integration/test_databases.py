@@ -187,7 +187,7 @@ def context(new_task):
 
 
 @pytest.mark.filterwarnings("ignore:Accessing:airflow.utils.context.AirflowContextDeprecationWarning")
-@pytest.mark.filterwarnings("ignore:Accessing:airflow.exceptions.RemovedInAirflow3Warning")
+@pytest.mark.filterwarnings("ignore:Accessing")
 @pytest.mark.parametrize("name", LAZY)
 def test_lazy_values_of_the_context_come_back_as_what_they_stand_for(task, context, name):
     import lazy_object_proxy

@@ -74,7 +74,7 @@ def test_env_is_written_once_with_new_secrets_that_only_the_owner_reads(project)
     assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
     secrets = dict(re.findall(r"^(\w+(?:_PASSWORD|_KEY))=(.*)$", first, re.M))
     generated = [value for name, value in secrets.items() if not name.startswith("AWS_")]
-    assert len(generated) == 7
+    assert len(generated) == 8
     assert all(len(value) >= 32 for value in generated)
     assert len(set(generated)) == len(generated)
 
