@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Print the settings that follow from others, as NAME=value lines. A setting is that of the environment, else that of
-# .env, as Compose has it.
+# derived.sh [FILE]: print the settings that follow from others, as NAME=value lines. A setting is that of the
+# environment, else that of the file (.env), as Compose has it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
+file=${1:-.env}
+setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" "$file")}"; }
 
 profiles=()
 case $(setting S3_ENDPOINT_URL) in

@@ -10,7 +10,7 @@ lock() {
 }
 
 lock --python-version 3.10 --exclude-newer 2023-04-03 airflow.in -o airflow.txt
-lock --python-version 3.10 --no-deps -c airflow.txt image.in -o image.txt
+lock --python-version 3.10 --universal --no-deps image.in -o image.txt
 lock --python-version 3.10 -c airflow.txt dev.in -o dev.txt
 lock --python-version 3.10 --no-deps uv.in -o uv.txt
 lock --python-version 3.11 audit.in -o audit.txt

@@ -4,15 +4,20 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-follows='# --- Written by make from the settings above, for plain docker compose. Edit those ---'
+follows='# --- Written by make from the settings above, for plain docker compose. Edit those. ---'
 
 random_base64() { head -c 32 /dev/urandom | base64 | tr '+/' '-_'; }
 random_hex() { head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
 umask 077
 new=$(mktemp .env.XXXXXX)
-trap 'rm -f "$new" "$new.whole"' EXIT
-[ ! -e .env ] || sed "/^$follows/,\$d" .env >"$new"
+trap 'rm -f "$new"' EXIT
+said=""
+if [ -e .env ]; then
+  sed "/^$follows/,\$d" .env >"$new"
+else
+  said="Wrote .env with new secrets (only you can read it)."
+fi
 while IFS= read -r line; do
   name=${line%%=*}
   if [ -e .env ] && { [ "$name" = "$line" ] || grep -q "^$name=" "$new"; }; then continue; fi
@@ -21,18 +26,11 @@ while IFS= read -r line; do
     *_PASSWORD= | *_SECRET_KEY=) line+=$(random_hex) ;;
   esac
   printf '%s\n' "$line" >>"$new"
+  said=${said:-Added the settings to .env that are new in .env.example.}
 done <.env.example
+# From this file alone, whatever the environment says.
+derived=$(env -i PATH="$PATH" scripts/derived.sh "$new")
+printf '%s\n' "$follows" "$derived" >>"$new"
 
-if [ ! -e .env ]; then
-  mv -n "$new" .env
-  echo "Wrote .env with new secrets (only you can read it)."
-elif ! cmp -s "$new" <(sed "/^$follows/,\$d" .env); then
-  cp "$new" .env
-  echo "Added the settings to .env that are new in .env.example."
-fi
-{
-  cat "$new"
-  echo "$follows"
-  env -i PATH="$PATH" scripts/derived.sh
-} >"$new.whole"
-cmp -s "$new.whole" .env || cp "$new.whole" .env
+cmp -s "$new" .env || mv "$new" .env
+[ -z "$said" ] || echo "$said"
