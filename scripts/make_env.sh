@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 follows='# --- Written by make from the settings above, for plain docker compose. Edit those. ---'
 
 random_base64() { head -c 32 /dev/urandom | base64 | tr '+/' '-_'; }
-random_hex() { head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+random_hex() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
 
 umask 077
 new=$(mktemp .env.XXXXXX)
@@ -23,7 +23,8 @@ while IFS= read -r line; do
   if [ -e .env ] && { [ "$name" = "$line" ] || grep -q "^$name=" "$new"; }; then continue; fi
   case $line in
     FERNET_KEY=) line+=$(random_base64) ;;
-    *_PASSWORD= | *_SECRET_KEY=) line+=$(random_hex) ;;
+    *_PASSWORD=) line+=$(random_hex 16) ;;
+    *_SECRET_KEY=) line+=$(random_hex 32) ;;
   esac
   printf '%s\n' "$line" >>"$new"
   said=${said:-Added the settings to .env that are new in .env.example.}

@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
-ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "docs/images" if os.environ.get("SCREENSHOTS") else None
+from tests.stack.browser import MINUTES, photograph
+
 QUERY = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 5"
-MINUTES = 60_000
 GREEN = "rgb(0, 128, 0)"
-
-
-@pytest.fixture
-def page(compose) -> Iterator[Page]:
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert chromium, (
-        "there is no Chromium here. Install Debian's package chromium, or set CHROMIUM to its path"
-    )
-    with sync_playwright() as playwright:
-        # Root, as in many containers, may not use its sandbox.
-        options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
-        page = browser.new_page(
-            viewport={"width": 1100, "height": 700},
-            base_url=f"http://127.0.0.1:{compose.ports['AIRFLOW_PORT']}",
-        )
-        yield page
-        browser.close()
-
-
-def photograph(target: Page | Locator, name: str, directory: Path) -> None:
-    path = (PICTURES or directory) / name
-    target.screenshot(path=path)
-    assert path.stat().st_size > 5_000, "an empty picture"
 
 
 def test_testdag_from_the_login_to_the_xcom_tab(compose, page, tmp_path):

@@ -13,7 +13,7 @@ from tests.helpers.certificates import make_certificate
 from tests.helpers.outside import bucket_at
 from tests.servers import running
 from tests.servers.seaweedfs import LOGIN, SeaweedFS
-from tests.stack.conftest import ComposeStack
+from tests.stack.conftest import RELEASE, ComposeStack
 
 BUCKET = "with-tls"
 
@@ -39,6 +39,7 @@ def elsewhere(server, tmp_path_factory) -> Iterator[ComposeStack]:
     """A stack whose .env names the server."""
     stack = ComposeStack(tmp_path_factory.mktemp("elsewhere"), "s3-xcom-elsewhere")
     stack.set(
+        **RELEASE,
         S3_ENDPOINT_URL=server.url,
         S3_BUCKET=BUCKET,
         S3_ADDRESSING_STYLE="path",

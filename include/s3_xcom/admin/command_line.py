@@ -19,7 +19,7 @@ from include.s3_xcom.admin.sweep import GRACE_SECONDS, Counts, sweep
 from include.s3_xcom.errors import SettingError, XComError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.on_airflow import xcom_table
-from include.s3_xcom.on_airflow.configuration import prepare_command_line
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import human_size
 from include.s3_xcom.s3 import setup
 from include.s3_xcom.s3.errors import translated
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.disable(logging.WARNING)  # Airflow logs to where the answer goes
     try:
-        prepare_command_line()
+        release.prepare_command_line()
         return options.command(options, Store.configured())
     except XComError as error:
         print(f"error: {preview.printable(error)}", file=sys.stderr)

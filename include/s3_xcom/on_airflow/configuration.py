@@ -72,17 +72,6 @@ def parse_own(column: Any) -> Row | None:
     return None if row is None or row.is_foreign else row
 
 
-def prepare_command_line() -> None:
-    """Make connections and the database reachable for a program that is no process of Airflow's.
-
-    :raises SettingError: if this Python has no Airflow
-    """
-    _conf()
-    from include.s3_xcom.on_airflow.releases import release
-
-    release.prepare_command_line()
-
-
 def _conf() -> Any:
     try:
         from airflow.configuration import conf

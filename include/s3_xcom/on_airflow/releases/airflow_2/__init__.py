@@ -146,4 +146,7 @@ def is_admitted(name: str, conf: Any) -> bool:
 
 
 def prepare_command_line() -> None:
-    """Make connections and the database reachable for a program that is no process of Airflow's."""
+    """Make connections and the database reachable for a program that is no process of Airflow's.
+
+    Before Airflow is imported.
+    """

@@ -1,0 +1,28 @@
+"""The UI of Airflow 3 as a user sees it."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from playwright.sync_api import expect
+
+from tests.stack.browser import MINUTES, photograph
+
+QUERY = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 5"
+
+
+def test_testdag_from_the_login_to_the_xcom_tab(compose, page, tmp_path):
+    page.goto("/auth/login/")
+    page.fill("#username", compose.settings["UI_USER"])
+    page.fill("#password", compose.settings["UI_PASSWORD"])
+    page.click("input[type=submit]")
+    expect(page.get_by_role("link", name="Home")).to_be_visible(timeout=MINUTES)
+
+    run_id, state = compose.run_dag("TestDag", {"query": QUERY})
+    assert state == "success"
+    page.goto(f"/dags/TestDag/runs/{quote(run_id, safe='')}/tasks/Get_Data/xcom")
+    expect(page.get_by_text("rows (5 x 11), ")).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_text("s3://xcom/xcom/dag_id=TestDag/").first).to_be_visible()
+    photograph(page, "xcom-tab-3.png", tmp_path)
+    page.goto(f"/dags/TestDag/runs/{quote(run_id, safe='')}/tasks/retrieve_data/mapped/0/xcom")
+    expect(page.get_by_text("dict (11), ")).to_be_visible(timeout=MINUTES)
