@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
-PYTHON := .venv/bin/python
+AIRFLOW_VERSION ?= 2.5.3
+VENV := $(if $(filter 2.5.3,$(AIRFLOW_VERSION)),.venv,.venv-3)
+PYTHON := $(VENV)/bin/python
 PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
@@ -19,10 +21,13 @@ unexport DAG CONF
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-install: .venv/.installed ## make .venv (Airflow) and .venv-localstack from the locked files
+install: $(VENV)/.installed ## make .venv (Airflow; AIRFLOW_VERSION=3.3.2: .venv-3) and .venv-localstack
 
 .venv/.installed: $(wildcard requirements/*.txt) scripts/install.sh
-	@scripts/install.sh
+	@AIRFLOW_VERSION=2.5.3 scripts/install.sh
+
+.venv-3/.installed: $(wildcard requirements/*.txt) scripts/install.sh
+	@AIRFLOW_VERSION=$(AIRFLOW_VERSION) scripts/install.sh
 
 ## Without Docker
 
@@ -84,8 +89,8 @@ down: ## stop the Compose stack; its data stays
 clean: ## stop it and delete its data
 	@scripts/compose.sh down --volumes
 
-test-stack: install ## start the Compose stack from nothing, run TestDag over the REST API, stop it
-	@$(PYTHON) -m pytest tests/stack
+test-stack: .venv/.installed ## start the Compose stack from nothing, run TestDag over the REST API (AIRFLOW_VERSION=...)
+	@AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack
 
 screenshots: install ## make the pictures of the README anew, from the Compose stack
 	@SCREENSHOTS=yes $(PYTHON) -m pytest tests/stack/test_browser.py

@@ -6,6 +6,7 @@ import collections
 import datetime
 import decimal
 import zoneinfo
+from typing import Any
 
 import numpy as np
 import pandas as pd

@@ -145,6 +145,8 @@ def _encode_extension(values: Values) -> tuple[pa.Array, Spec]:
 
 
 def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
+    if pa.types.is_large_string(array.type) and not pandas_releases.HAS_STR:
+        array = array.cast(pa.string())  # earlier releases take no other
     return pandas_releases.find_dtype(spec).__from_arrow__(array)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs import pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import columns
 from include.s3_xcom.errors import UnsupportedValueError
 
@@ -77,9 +77,17 @@ def encode_labels(labels: pd.Index) -> dict[str, Any]:
 
 
 def decode_labels(spec: dict[str, Any]) -> pd.Index:
+    """Inverse of :func:`encode_labels`. Where pandas has no dtype ``str`` yet, such labels are objects."""
+    if not pandas_releases.HAS_STR:
+        spec = {**spec, "levels": [_as_objects(level) for level in spec["levels"]]}
     arrays = [columns.from_text(text) for text in spec["arrays"]]
     table = pa.table(dict(zip(map(str, range(len(arrays))), arrays)))
     return decode_index(table, 0, spec)
+
+
+def _as_objects(level: columns.Spec) -> columns.Spec:
+    is_str = level.get("dtype") == "str"
+    return {"kind": "object", "content": "str", "missing": "nan"} if is_str else level
 
 
 def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
