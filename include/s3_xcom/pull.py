@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 from include.s3_xcom import codecs, mapped  # noqa: F401 - mapped sequences add their codecs
@@ -68,6 +69,8 @@ def describe(row: Row) -> Any:
 
 def _names_class(parsed: Any) -> bool:
     """Whether parsed JSON has a tag of a user-defined class."""
+    if isinstance(parsed, dict) and parsed.get(RESERVED) == "json":
+        return _names_class(json.loads(parsed["value"]))
     if isinstance(parsed, dict):
         return (RESERVED in parsed and "class" in parsed) or any(map(_names_class, parsed.values()))
     return isinstance(parsed, list) and any(map(_names_class, parsed))

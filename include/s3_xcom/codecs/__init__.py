@@ -49,7 +49,23 @@ def encode_small(value: Any) -> bytes | None:
     if not tagged_json.is_scalar(value) or (type(value) is str and len(value) > SMALL_BYTES):
         return None
     text = tagged_json.dumps(value)
-    return text if len(text) <= SMALL_BYTES else None
+    if len(text) > SMALL_BYTES or _NUL.encode() in text:
+        return None
+    if type(value) in (float, str) and not _survives(value):
+        text = tagged_json.to_text(tag("json", text.decode()))
+    return text
+
+
+_NUL = r"\u0000"
+"""Airflow takes it out of strings when it migrates a database to Airflow 3."""
+
+
+def _survives(value: float | str) -> bool:
+    """Whether a migration to Airflow 3 keeps it: Postgres has no -0.0 and no exponents in JSON."""
+    if type(value) is str:
+        return tagged_json.RESERVED not in value  # or it could be taken for a row
+    text = repr(value)
+    return "e" not in text and text != "-0.0"
 
 
 def encode_inline(value: Any) -> bytes | None:
@@ -71,9 +87,13 @@ def inline(encoded: Encoded) -> bytes | None:
     codec = registry.find(encoded.codec, may_pickle=True)
     if encoded.info.files or not codec.inline:
         return None
-    if codec.media_type == JSON:
-        return b'{"%b":"value","value":%b}' % (tagged_json.RESERVED.encode(), bytes(encoded.body))
-    return tagged_json.dumps(codec.decode(encoded.body, Pulling()))
+    text = bytes(encoded.body).decode() if codec.media_type == JSON else None
+    if text is None:
+        text = tagged_json.dumps(codec.decode(encoded.body, Pulling())).decode()
+    if _NUL in text:
+        return None
+    # The JSON as text: Postgres would change the order of its keys in a migration to Airflow 3.
+    return tagged_json.to_text(tag("json", text))
 
 
 def encode(value: Any, upload: Upload | None = None) -> Encoded:

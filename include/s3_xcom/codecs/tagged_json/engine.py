@@ -359,6 +359,7 @@ class Decoder:
     def __init__(self, parts: Mapping[str, bytes], find_file: Callable[[dict[str, Any]], Any] | None) -> None:
         self._own: dict[str, Callable[..., Any]] = {
             "value": lambda value: value,
+            "json": lambda value: loads(as_str(value)),
             "blob": lambda value, codec: _decode_blob(codec, from_base64(value)),
             "part": lambda value, codec: _decode_blob(codec, parts[as_str(value)]),
             "file": lambda value: find_file(value),
