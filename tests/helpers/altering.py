@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from include.s3_xcom import File, batches, items, rows
+from tests.helpers.release import settle
 
 FRAME = pd.DataFrame({"n": range(3000), "t": ["text"] * 3000})
 
@@ -50,5 +51,6 @@ def alter(s3: Any, key: str) -> None:
 
 def stored_of(task: Any, s3: Any) -> list[str]:
     """The keys of the objects of a task's run."""
+    settle()
     run = task.ids["run_id"].replace("+", "%2B").replace(":", "%3A")
     return [item.key for item in s3.objects.all() if f"run_id={run}/" in item.key]

@@ -36,7 +36,9 @@ def run_ids(scheduler) -> dict[str, str]:
     """A run of TestDag for each query, all at the same time; and one of KindsOfValues."""
     from scripts import run_dag
 
-    runs = {dag_id: run_dag.trigger(dag_id) for dag_id in ("KindsOfValues", "Expansions", "FanOut")}
+    runs = {
+        dag_id: run_dag.trigger(dag_id) for dag_id in ("KindsOfValues", "Expansions", "FanOut", "Branches")
+    }
     for name, query in QUERIES.items():
         runs[name] = run_dag.trigger("TestDag", {"query": query})
     for name, run_id in runs.items():
@@ -137,6 +139,23 @@ def test_a_query_that_cannot_be_expanded_over_fails_with_the_reason(states, log,
     assert says in log(name).replace("\\", "")  # Airflow 3 logs in JSON
     encoded = run_ids[name].replace(":", "%3A").replace("+", "%2B")
     assert list(s3.objects.filter(Prefix=f"xcom/dag_id=TestDag/run_id={encoded}/")) == []
+
+
+def test_a_skipped_task_that_is_cleared_is_skipped_again(run_ids, states):
+    """By the branch's decision, which the scheduler reads from its XCom."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.utils.session import create_session
+
+    from scripts import run_dag
+
+    expected = {"decide": Counter(success=1), "taken": Counter(success=1), "left": Counter(skipped=1)}
+    assert states("Branches") == expected
+    with create_session() as session:
+        instances = session.query(TaskInstance).filter_by(dag_id="Branches", task_id="left")
+        instances.update({"state": None})
+        session.query(DagRun).filter_by(dag_id="Branches").update({"state": "running"})
+    assert run_dag.wait("Branches", run_ids["Branches"]) == "success"
+    assert states("Branches") == expected
 
 
 def test_every_kind_of_value_arrives(states):

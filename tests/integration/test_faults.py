@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from include.s3_xcom import File, rows
@@ -219,7 +220,7 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
 
     with create_session() as session:
         # The tests' Postgres commits without waiting for its log; this one takes along those before it.
-        session.execute("SET LOCAL synchronous_commit = on")
+        session.execute(text("SET LOCAL synchronous_commit = on"))
         session.query(DagRun).filter_by(run_id=task.ids["run_id"]).update({"external_trigger": False})
     put = Store.put
 

@@ -41,6 +41,7 @@ def test_a_file_to_delete_goes_when_its_xcom_is_written(task, csv, number):
 
 
 @pytest.mark.parametrize("number", range(3), ids=["alone", "in a dict", "twice in a list"])
+@pytest.mark.airflow_2("tasks have no session")
 def test_a_file_to_delete_stays_where_the_push_fails(task, csv, number, monkeypatch):
     value = shapes(csv)[number]
     put, count = Store.put, [number + 1]
@@ -60,6 +61,7 @@ def test_a_file_to_delete_stays_where_the_push_fails(task, csv, number, monkeypa
     assert not csv.exists()
 
 
+@pytest.mark.airflow_2("tasks have no session")
 def test_a_file_to_delete_stays_where_the_row_is_not_committed(task, csv):
     from airflow import settings
     from airflow.models import XCom
@@ -136,11 +138,10 @@ def test_many_threads_make_private_copies_at_once(task, csv):
     task.push(File(csv))
     found = []
 
-    def fetch() -> None:
-        file = task.pull()
+    def fetch(file: File) -> None:
         found.append(file.path.read_text())
 
-    threads = [threading.Thread(target=fetch) for _ in range(12)]
+    threads = [threading.Thread(target=fetch, args=(task.pull(),)) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -382,7 +382,7 @@ def test_names_of_metadata_may_have_capitals(task, server, capsys):
     address = f"s3://xcom/{task.object_key()}"
     task.set_row(b"null")
     assert main(["show", address]) == 0
-    assert "DataFrame" in capsys.readouterr().out
+    assert capsys.readouterr().err.startswith("pandas.DataFrame (")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from include.s3_xcom.on_airflow.own_keys import KEYS, SKIP_KEY
 from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
+from tests.helpers.release import empty_operator
 
 PATIENT = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
 
@@ -77,13 +78,10 @@ def test_what_one_reader_changes_the_next_does_not_see(task):
 
 
 def test_a_task_that_pulls_it_by_itself_is_told_what_is_wrong(task, s3, monkeypatch):
-    from airflow.operators import python
-    from airflow.operators.empty import EmptyOperator
-
     from include.s3_xcom.errors import ObjectMissingError
 
     s3.Object(in_s3(task, {"followed": ["a"]})).delete()
-    monkeypatch.setattr(python, "get_current_context", lambda: {"task": EmptyOperator(task_id="x")})
+    monkeypatch.setattr(own_keys.release, "current_task", lambda: empty_operator("x"))
     with pytest.raises(ObjectMissingError):
         task.pull(SKIP_KEY)
 
@@ -96,6 +94,7 @@ def test_a_damaged_row_of_a_branch_raises_nothing(task):
     assert task.pull(SKIP_KEY) is None
 
 
+@pytest.mark.airflow_2("has no way to ask this but to run a DAG, as test_dags does")
 def test_the_scheduler_decides_about_a_skipped_task_when_the_object_is_gone(stack, s3, new_task):
     """Airflow's own check, with its own models: it raises nothing, and asks S3 for nothing."""
     import pendulum
@@ -135,8 +134,6 @@ def test_the_scheduler_decides_about_a_skipped_task_when_the_object_is_gone(stac
 def test_a_link_that_fails_or_names_the_return_value_changes_nothing(task, s3, monkeypatch):
     import pendulum
     from airflow import DAG
-    from airflow.operators import python
-    from airflow.operators.empty import EmptyOperator
 
     class Failing:
         name = "Somewhere"
@@ -146,8 +143,8 @@ def test_a_link_that_fails_or_names_the_return_value_changes_nothing(task, s3, m
             raise ValueError
 
     with DAG("links", start_date=pendulum.datetime(2026, 1, 1), schedule=None):
-        operator = EmptyOperator(task_id="x")
-    monkeypatch.setattr(python, "get_current_context", lambda: {"task": operator})
+        operator = empty_operator("x")
+    monkeypatch.setattr(own_keys.release, "current_task", lambda: operator)
     for link in (Failing(), type("Link", (), {"name": "Somewhere", "key": "return_value"})()):
         operator.__dict__.pop("operator_extra_link_dict", None)
         operator.operator_extra_links = (link,)
@@ -155,15 +152,13 @@ def test_a_link_that_fails_or_names_the_return_value_changes_nothing(task, s3, m
         assert s3.Object(task.object_key()).get()["Body"].read() == b"[1]"
 
 
+@pytest.mark.airflow_2("looks for links in the process of the task")
 @pytest.mark.parametrize("attribute", ["key", "xcom_key"])
 def test_what_an_operators_link_needs_stays_in_the_database(task, s3, monkeypatch, attribute):
-    from airflow.operators import python
-    from airflow.operators.empty import EmptyOperator
-
     link = type("Link", (), {"name": "Somewhere", attribute: "some_cluster"})()
-    operator = EmptyOperator(task_id="x")
+    operator = empty_operator("x")
     operator.operator_extra_links = (link,)
-    monkeypatch.setattr(python, "get_current_context", lambda: {"task": operator})
+    monkeypatch.setattr(own_keys.release, "current_task", lambda: operator)
     before = len(list(s3.objects.all()))
     value = {"region_name": "us-east-1", "job": "j-1"}
     task.push(value, key="some_cluster")

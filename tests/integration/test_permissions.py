@@ -14,6 +14,7 @@ from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
 from include.s3_xcom.s3 import copies, uploads
 from include.s3_xcom.s3.store import Store
+from tests.helpers.release import settle
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/aws.md"
 FRAME = pd.DataFrame({"n": range(10)})
@@ -71,9 +72,6 @@ def needed(operations: set[str]) -> set[str]:
 
 
 def use_everything(new_task, directory: Path, monkeypatch) -> None:
-    from airflow.models import XCom
-    from airflow.utils.session import create_session
-
     task = new_task()
     (directory / "data.csv").write_bytes(b"1,a\n" * 3_000_000)
     for size in (uploads.SINGLE_PUT_BYTES, 5 * 1024 * 1024):  # in one piece, and in parts
@@ -99,8 +97,8 @@ def use_everything(new_task, directory: Path, monkeypatch) -> None:
     address = f"s3://{Store.configured().settings.bucket}/{task.object_key()}"
     task.set_row(b"null")
     assert main(["show", address]) == 0  # of which the database knows nothing
-    with create_session() as session:
-        XCom.clear(**task.ids, session=session)
+    task.clear()
+    settle()
     assert main(["sweep", "--delete", "--grace", "0s", "--force"]) == 0
 
 

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from pandas.testing import assert_frame_equal
+from sqlalchemy import text
 
 from embedded.postgres import BINARIES
 from include.s3_xcom import File, batches, items, rows
@@ -59,7 +60,7 @@ def test_after_a_restore_every_xcom_reads(new_task, prefix, stack, s3, backup, t
     copy_as_tools_do(s3.meta.client, s3.name, backup)
 
     with create_session() as session:
-        session.execute("DELETE FROM xcom")
+        session.execute(text("DELETE FROM xcom"))
     s3.objects.filter(Prefix=prefix).delete()
 
     restore = [BINARIES / "psql", "--quiet", "-v", "ON_ERROR_STOP=1", stack.postgres.url("airflow")]

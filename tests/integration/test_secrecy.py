@@ -142,7 +142,7 @@ UNSUPPORTED = {
     "generator": lambda: (x for x in TEXTS),
     "object in items": lambda: items([CANARY, Telling()]),
     "object in rows": lambda: rows(pd.DataFrame({"a": [CANARY, Telling()]})),
-    "lone surrogate": lambda: pd.DataFrame({"a": [CANARY + "\ud800"]}),
+    "lone surrogate": lambda: pd.DataFrame({"a": pd.Series([CANARY + "\ud800"], dtype=object)}),
     "longdouble": lambda: pd.DataFrame({"a": np.array([1], dtype=np.longdouble), "b": [CANARY]}),
 }
 

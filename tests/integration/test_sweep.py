@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from include.s3_xcom import File, rows
 from include.s3_xcom.admin.sweep import sweep
@@ -39,7 +40,7 @@ def orphan(new_task, prefix):
         task.push([1])
         key = task.object_key()
         with create_session() as session:
-            session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+            session.execute(text("DELETE FROM xcom WHERE run_id = :run_id"), {"run_id": task.ids["run_id"]})
         return key
 
     return make
@@ -92,7 +93,9 @@ def test_a_push_committed_after_the_listing_is_seen(task, prefix, monkeypatch, s
     task.push([1])
     row = task.row()
     with create_session() as session:
-        session.execute("UPDATE xcom SET value = '1' WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+        session.execute(
+            text("UPDATE xcom SET value = '1' WHERE run_id = :run_id"), {"run_id": task.ids["run_id"]}
+        )
     listed = Store.list
 
     def list_then_commit(*arguments):
@@ -201,7 +204,7 @@ def delete_row_of(new_task, dag_id: str, run_id: str, task_id: str, key: str) ->
     task = new_task(dag_id=dag_id, run_id=f"{next(numbers)}{run_id}"[:250], task_id=task_id)
     task.push(["gone"], key=key)
     with create_session() as session:
-        session.execute("DELETE FROM xcom WHERE run_id = :run_id", {"run_id": task.ids["run_id"]})
+        session.execute(text("DELETE FROM xcom WHERE run_id = :run_id"), {"run_id": task.ids["run_id"]})
 
 
 def test_a_dag_renamed_by_sql_keeps_its_objects(new_task, prefix, orphan, s3):
@@ -252,7 +255,7 @@ def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
 
     new_task().push([1])
     with create_session() as session:
-        session.execute("CREATE SCHEMA af")
+        session.execute(text("CREATE SCHEMA af"))
     environment = {
         **stack.airflow.environment,
         **faults.environment(stack.s3.port),
@@ -266,7 +269,7 @@ def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
         assert done.stdout.splitlines()[-1] == "af 1 [1]"  # the other one's object is an orphan here
     finally:
         with create_session() as session:
-            session.execute("DROP SCHEMA af CASCADE")
+            session.execute(text("DROP SCHEMA af CASCADE"))
 
 
 def test_many_suspects_are_judged_in_several_readings_of_the_table(new_task, prefix, orphan, s3, monkeypatch):

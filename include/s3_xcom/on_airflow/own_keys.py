@@ -56,7 +56,9 @@ def is_read_by_airflow(key: str | None) -> bool:
     """
     if key in (None, RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
         return False
-    return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
+    if key in KEYS or key.startswith(LINK_PREFIX):
+        return True
+    return release.TASKS_HAVE_DATABASE and key in _link_keys()  # Airflow 3 looks for links in the task
 
 
 def _link_keys() -> set[str]:
