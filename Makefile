@@ -7,7 +7,7 @@ EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
 GIB ?= 10
-VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.0+boto3
+VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.2 2.11.2+boto3 3.0.6 3.1.8 3.2.2 3.3.2
 # What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
 SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
 	expanding file_handover format_1 lifecycle other_servers permissions restore secrecy streams sweep values wide_batches)))
@@ -62,6 +62,9 @@ bench: install ## measure against the floor and the peers; writes docs/benchmark
 test-matrix: install ## the tests on other releases of Airflow, each in a throw-away environment (VERSIONS=...)
 	@scripts/test_matrix.sh $(VERSIONS)
 
+test-migration: install ## XComs of 2.5.3 and 2.11.2, read by 3.3.2 after Airflow's own migration of the database
+	@scripts/test_migration.sh
+
 lint: install ## ruff, for errors and for layout
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
@@ -107,4 +110,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix bench lint up trigger ps logs down clean test-stack screenshots docs audit lock
+.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix test-migration bench lint up trigger ps logs down clean test-stack screenshots docs audit lock

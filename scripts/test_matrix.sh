@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test_matrix.sh VERSION...: the unit and integration tests with each release of Airflow, in an environment that
-# is thrown away. 2.11.0+boto3 is that release with the newest boto3. Prints a table of what passed.
+# is thrown away. 2.11.2+boto3 is that release with the newest boto3. Prints a table of what passed.
+# test_matrix.sh --install VERSION FOLDER: only make such an environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 uv=$(command -v uv || echo "$PWD/.venv-uv/bin/uv")
@@ -16,22 +17,30 @@ day_of() {
     2.9.3) echo 2024-07-20 ;;
     2.10.5) echo 2025-02-12 ;;
     2.11.0) echo 2025-05-26 ;;
+    2.11.2) echo 2026-03-20 ;;
+    3.0.6) echo 2025-09-05 ;;
+    3.1.8) echo 2026-03-20 ;;
+    3.2.2) echo 2026-07-01 ;;
+    3.3.2) echo 2026-09-25 ;;
     *) echo "error: add the day of $1's release to $0." >&2 && exit 1 ;;
   esac
 }
 
 # install VERSION VENV: Airflow as of its day; the tests' own tools as they are today, next to it
 install() {
-  local pins=$2/pins.txt release=${1%+boto3}
-  "$uv" venv --quiet --python 3.10 "$2"
-  "$uv" pip compile --quiet --no-header --no-annotate --python-version 3.10 --exclude-newer "$(day_of "$release")" \
-    --output-file "$pins" - <<EOF
+  local pins=$2/pins.txt release=${1%+boto3} python=3.10 more="pandas<3"
+  case $release in
+    3.*) python=3.12 more=$'apache-airflow-providers-fab\napache-airflow-providers-standard\npandas\nsqlalchemy<2.1' ;;
+  esac
+  PYENV_VERSION=$python "$uv" venv --quiet --python "$python" "$2"
+  "$uv" pip compile --quiet --no-header --no-annotate --python-version "$python" \
+    --exclude-newer "$(day_of "$release")" --output-file "$pins" - <<EOF
 apache-airflow==$release
 apache-airflow-providers-amazon
 apache-airflow-providers-postgres
-pandas<3
 psutil
 pyarrow
+$more
 EOF
   "$uv" pip install --quiet --python "$2" --requirement "$pins" --constraint "$pins" \
     --requirement requirements/dev.in
@@ -41,6 +50,10 @@ EOF
   fi
 }
 
+if [ "$1" = --install ]; then
+  install "$2" "$3"
+  exit
+fi
 table=""
 failed=0
 for version in "$@"; do

@@ -17,6 +17,7 @@ from include.s3_xcom.s3 import copies, pinned, uploads
 from tests.helpers import faults
 from tests.helpers.altering import FRAME, KINDS, alter, csv, key_of, stored_of
 from tests.helpers.proxy import Proxy
+from tests.helpers.release import settle
 
 changes_requests = pytest.mark.servers("localstack", why="it checks no signature of a changed request")
 
@@ -298,6 +299,7 @@ def test_deletions_have_a_content_md5(task, server):
     server()
     task.push([1])
     task.clear()
+    settle()
     (request,) = [head for head in server.asked if re.search(BATCH_DELETES, head)]
     assert len(re.findall(rb"(?i)\r\ncontent-md5: ", request)) == 1
 

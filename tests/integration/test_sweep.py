@@ -124,6 +124,9 @@ def test_deployments_below_other_prefixes_are_left_alone(new_task, prefix, orpha
     assert len(left) == len(others) + 2
 
 
+@pytest.mark.airflow_2(
+    "ids of Airflow 3 are not odd, and pass through its tests' client, which takes Latin-1"
+)
 def test_mapped_tasks_and_long_or_odd_ids_are_found(new_task, prefix, orphan):
     from airflow.models import TaskInstance, XCom
     from airflow.operators.empty import EmptyOperator
@@ -154,6 +157,7 @@ CUT_WITHIN_A_CHARACTER = {
 }
 
 
+@pytest.mark.airflow_2("ids pass through its tests' client, which takes Latin-1")
 @pytest.mark.parametrize("name", ["dag_id", "run_id", "task_id"])
 @pytest.mark.parametrize("text", CUT_WITHIN_A_CHARACTER.values(), ids=list(CUT_WITHIN_A_CHARACTER))
 def test_ids_that_are_cut_within_a_character_are_found(new_task, prefix, s3, name, text):
@@ -178,6 +182,7 @@ IDS = st.one_of(
 KEYS = st.one_of(IDS, st.builds(str.__mul__, st.sampled_from(ODD), st.integers(250, 512)))
 
 
+@pytest.mark.airflow_2("ids pass through its tests' client, which takes Latin-1")
 @given(ids=st.lists(st.tuples(IDS, IDS, IDS, KEYS), min_size=1, max_size=4))
 @hypothesis.settings(
     max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "100")) // 4,
@@ -216,7 +221,7 @@ def test_a_dag_renamed_by_sql_keeps_its_objects(new_task, prefix, orphan, s3):
     orphan()
     renamed = new_task(dag_id="after")
     with create_session() as session:
-        statement = "UPDATE xcom SET dag_id = 'after', run_id = :run_id WHERE dag_id = 'before'"
+        statement = text("UPDATE xcom SET dag_id = 'after', run_id = :run_id WHERE dag_id = 'before'")
         session.execute(statement, {"run_id": renamed.ids["run_id"]})
     assert sweep(Store.configured(), grace=0, delete=True).orphans == 1
     assert renamed.pull() == [2]
@@ -249,6 +254,7 @@ print(BaseXCom.__table__.schema, orphans, XCom.get_one(key="return_value", **ids
 """
 
 
+@pytest.mark.airflow_2("makes its tables by migrations alone")
 def test_the_tables_are_those_of_airflows_schema(stack, new_task, prefix):
     """And not those of an earlier installation, which the database finds under the same name."""
     from airflow.utils.session import create_session
