@@ -21,6 +21,6 @@ set -a
 eval "$derived"
 set +a
 case ${1-} in
-  down | ps | logs | stop) COMPOSE_PROFILES=localstack,celery,flower,airflow-3 ;; # whatever runs
+  down | ps | logs | stop) COMPOSE_PROFILES=localstack,celery,flower,airflow-3,sweep ;; # whatever runs
 esac
 exec docker compose "$@"

@@ -30,5 +30,6 @@ case $(setting AIRFLOW_VERSION) in
     profiles+=(airflow-3)
     ;;
 esac
+[ -z "$(setting SWEEP_HOURS)" ] || profiles+=(sweep)
 IFS=,
 echo "COMPOSE_PROFILES=${profiles[*]-}"
