@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import logging
 import os
 import uuid
 from pathlib import Path
@@ -48,6 +49,8 @@ def _connect() -> None:
     import structlog
     from airflow.sdk.execution_time import supervisor, task_runner
 
+    if not structlog.is_configured():  # by Airflow, before 3.1; its supervisor logs each request at DEBUG
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     inside = supervisor.InProcessTestSupervisor(
         id=uuid.uuid4(),
         pid=os.getpid(),
