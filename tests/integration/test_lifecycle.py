@@ -13,6 +13,7 @@ from sqlalchemy import text
 from embedded.localstack import LOGIN
 from include.s3_xcom import File, items
 from include.s3_xcom.on_airflow import deletion
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
@@ -363,6 +364,96 @@ def test_what_takes_an_xcom_with_it_takes_the_object(new_task, session, objects,
     assert objects(deleted) == []
     assert deleted.row() is None
     assert kept.pull() == [1]
+
+
+def test_an_xcom_that_is_written_anew_as_it_was_keeps_its_object(task, session, objects):
+    """As an edit in the UI of Airflow 3 does that changes nothing."""
+    from sqlalchemy import insert
+
+    task.push([1])
+    (row,) = session.execute(release.table().select().where(release.table().c.run_id == task.ids["run_id"]))
+    query(session, task).delete()
+    session.execute(insert(release.table()).values(**row._mapping))
+    session.commit()
+    assert len(objects(task)) == 1
+    assert task.pull() == [1]
+
+
+def test_a_copy_of_a_row_can_be_deleted(task, session, objects):
+    from sqlalchemy import insert
+
+    task.push([1])
+    (row,) = session.execute(release.table().select().where(release.table().c.run_id == task.ids["run_id"]))
+    session.execute(insert(release.table()).values(**{**row._mapping, "key": "copy"}))
+    session.commit()
+    query(session, task).filter_by(key="copy").delete()
+    session.commit()
+    assert len(objects(task)) == 1
+    assert task.pull() == [1]
+
+
+def test_a_commit_within_another_transaction_is_none(task, objects):
+    from airflow import settings
+    from sqlalchemy.orm import Session
+
+    task.push([1])
+    with settings.engine.connect() as connection:
+        outer = connection.begin()
+        session = Session(bind=connection)
+        query(session, task).delete()
+        session.commit()
+        session.close()
+        outer.rollback()
+    assert len(objects(task)) == 1
+    assert task.pull() == [1]
+
+
+@pytest.mark.parametrize("name", ["DagRun", "TaskInstance"])
+def test_criteria_may_speak_of_xcoms(new_task, session, objects, name):
+    from airflow import models
+    from sqlalchemy import exists
+
+    model, xcom = getattr(models, name), xcom_model()
+    task = new_task()
+    task.push([1])
+    same = exists().where(xcom.run_id == model.run_id, xcom.dag_id == model.dag_id)
+    found = session.query(model).filter(model.run_id == task.ids["run_id"], same)
+    assert found.delete(synchronize_session=False) == 1
+    session.commit()
+    assert objects(task) == []
+
+
+@airflow_2("comes with SQLAlchemy 2, which has no such deletes")
+def test_a_delete_with_several_sets_of_parameters(task, session, objects):
+    from sqlalchemy import bindparam, delete
+
+    xcom = xcom_model()
+    for key in ("a", "b", "c"):
+        task.push([1], key=key)
+    mine = xcom.run_id == task.ids["run_id"]
+    statement = delete(xcom).where(mine, xcom.key == bindparam("name"))
+    options = {"synchronize_session": False}
+    session.execute(statement, [{"name": "a"}, {"name": "b"}], execution_options=options)
+    session.commit()
+    assert len(objects(task)) == 1
+
+
+@pytest.mark.parametrize("name", ["xcom", "task_instance", "dag_run"])
+def test_tables_of_others_are_left_alone_whatever_their_names(name):
+    from sqlalchemy import Column, Integer, create_engine
+    from sqlalchemy.orm import Session, declarative_base
+
+    base = declarative_base()
+    other = type("Other", (base,), {"__tablename__": name, "id": Column(Integer, primary_key=True)})
+    engine = create_engine("sqlite://")
+    base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([other(id=1), other(id=2)])
+        session.commit()
+        session.delete(session.get(other, 1))
+        session.query(other).filter_by(id=2).delete()
+        session.commit()
+        assert session.query(other).count() == 0
 
 
 def test_deleting_a_dag_deletes_the_objects(new_task, objects):

@@ -17,7 +17,7 @@ from tests.helpers.release import empty_operator
 PATIENT = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
 
 
-@pytest.mark.parametrize("key", sorted(KEYS))
+@pytest.mark.parametrize("key", sorted(own_keys.release.OWN_KEYS or KEYS))
 def test_it_stays_in_the_database_whatever_its_size(task, s3, key):
     value = {"followed": [f"task_{number}" for number in range(5000)]}
     before = len(list(s3.objects.all()))

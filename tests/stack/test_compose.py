@@ -155,8 +155,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from include.s3_xcom.on_airflow.releases import release
 release.prepare_command_line()
-import airflow.models
-from include.s3_xcom_backend import S3XComBackend as XCom
+try:
+    from airflow.sdk.execution_time.xcom import XCom
+except ImportError:
+    from airflow.models import XCom
 from include.s3_xcom import File
 from include.s3_xcom.errors import DiskError
 Path("/tmp/data.bin").write_bytes(bytes(80_000_000))

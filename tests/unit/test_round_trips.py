@@ -310,3 +310,28 @@ def test_frames_are_parquet_that_duckdb_reads(tmp_path):
         ("a", 1, "x", decimal.Decimal("1.10"), moment, 0.5),
         ("b", None, None, None, None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.date_range("2026-03-27", periods=5, freq="D", tz="UTC").tz_convert("Europe/Rome"),
+        pd.date_range("2026-03-27", periods=5, freq="D", tz="Europe/Rome").tz_convert("UTC"),
+        pd.date_range("2026-01-01", periods=5, freq="W", tz="UTC").tz_convert("America/New_York"),
+        pd.date_range("2026-01-01", periods=3, freq=pd.offsets.BDay(offset=dt.timedelta(hours=2))),
+    ],
+    ids=["days in another zone", "days in UTC", "weeks in another zone", "business days and hours"],
+)
+def test_a_freq_that_does_not_fit_is_kept(index):
+    """pandas keeps it through tz_convert(), before 3."""
+    frame = pd.DataFrame({"a": range(len(index))}, index=index)
+    assert_frame_equal(round_trip(frame), frame, check_exact=True, check_freq=True)
+    categories = pd.Series(pd.Categorical(index))
+    assert round_trip(categories).cat.categories.freq == categories.cat.categories.freq
+
+
+@pytest.mark.parametrize("offset", [pd.DateOffset(months=1), pd.DateOffset(2), pd.offsets.Easter()])
+def test_a_freq_without_a_name_is_refused_in_words(offset):
+    index = pd.date_range("2026-01-01", periods=3, freq=offset)
+    with pytest.raises(UnsupportedValueError, match=r"Set index\.freq = None first"):
+        round_trip(pd.DataFrame({"a": range(3)}, index=index))

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, event, select
-from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, object_mapper
 
 from include.s3_xcom.on_airflow import local_files
 from include.s3_xcom.on_airflow.releases import release
@@ -41,6 +41,9 @@ MAX_SECONDS = 4
 
 MAX_REFERENCE_BYTES = 16 * 1024
 """No reference is longer. Larger rows, of another backend, are deleted without being read."""
+
+_CHECKED_REFERENCES = 1000
+"""For which the database is asked at a time whether they stand in a row again."""
 
 _WAITING = "s3_xcom.waiting"
 """In the info of a session: pairs of a transaction, and the reference or path to delete at its commit."""
@@ -67,37 +70,47 @@ def watch() -> None:
 def _before_query(state: ORMExecuteState) -> None:
     """Note the references that a query is about to delete."""
     mapper = state.bind_mapper if state.is_delete else None
-    table = None if mapper is None else mapper.local_table
-    if table is None or (table.name != _XCOMS and table.name not in _WITH_XCOMS):
+    if mapper is None or not _takes_xcoms(mapper.local_table):
         return
-    criteria = state.statement.whereclause
-    rows = _rows_of(table)
-    rows = rows if criteria is None else rows.where(criteria)
-    wait_for_commit(state.session, _references(state.session.execute(rows, state.parameters).scalars()))
+    rows = _rows_of(mapper.local_table, state.statement.whereclause)
+    sets = state.parameters if isinstance(state.parameters, list) else [state.parameters]
+    for parameters in sets:
+        values = state.session.execute(rows, parameters).scalars()
+        wait_for_commit(state.session, _references(values))
 
 
-def _rows_of(table: Any) -> Any:
-    """A query for what XComs hold that go with rows of a table."""
+def _takes_xcoms(table: Any) -> bool:
+    """Whether XComs go with the rows of a table: one of Airflow's own, whatever other tables are called."""
+    if table.name != _XCOMS and table.name not in _WITH_XCOMS:
+        return False
+    return table.metadata is release.table().metadata
+
+
+def _rows_of(table: Any, criteria: Any) -> Any:
+    """A query for what XComs hold that go with the rows of a table that meet criteria; None: with all."""
     xcoms = release.table()
     value = xcoms.c.value
     rows = select(value).where(release.length_of(value) <= MAX_REFERENCE_BYTES)
     if table is xcoms:
-        return rows
-    same = [xcoms.c[name] == table.c[name] for name in _WITH_XCOMS[table.name]]
-    return rows.select_from(xcoms.join(table, and_(*same)))
+        return rows if criteria is None else rows.where(criteria)
+    names = _WITH_XCOMS[table.name]
+    gone = select(*(table.c[name] for name in names))
+    # In a scope of its own: the criteria may speak of XComs themselves.
+    gone = (gone if criteria is None else gone.where(criteria)).subquery()
+    return rows.select_from(xcoms.join(gone, and_(*(xcoms.c[name] == gone.c[name] for name in names))))
 
 
 def _before_flush(session: Session, *_: Any) -> None:
     """Note the references of what is deleted one by one."""
-    deleted = [item for item in session.deleted if item.__table__.name in {_XCOMS, *_WITH_XCOMS}]
-    runs = {(item.dag_id, item.run_id) for item in deleted if item.__table__.name == "dag_run"}
-    for item in deleted:
-        table = item.__table__
+    tables = {item: object_mapper(item).local_table for item in session.deleted}
+    deleted = {item: table for item, table in tables.items() if _takes_xcoms(table)}
+    runs = {(item.dag_id, item.run_id) for item, table in deleted.items() if table.name == "dag_run"}
+    for item, table in deleted.items():
         if table.name == "task_instance" and (item.dag_id, item.run_id) in runs:
             continue  # with its run
         names = _WITH_XCOMS.get(table.name) or [column.key for column in table.primary_key]
         # From the table: the attribute may hold what people are shown.
-        rows = _rows_of(table).where(*(table.c[name] == getattr(item, name) for name in names))
+        rows = _rows_of(table, and_(*(table.c[name] == getattr(item, name) for name in names)))
         with session.no_autoflush:
             wait_for_commit(session, _references(session.execute(rows).scalars()))
 
@@ -171,27 +184,37 @@ def _warn(left: int, why: str) -> None:
 
 
 def _delete_quickly(references: list[Reference]) -> tuple[int, str]:
-    """Delete what can be deleted in a few seconds.
+    """Delete what can be deleted in a few seconds, if no row refers to it any more.
+
+    Rows can: an edit in the UI of Airflow 3 deletes a row and writes it anew with the same reference; people
+    copy rows; and the commit of a session is none where it is part of another's transaction.
 
     :return: how many objects are left, and why
     """
     from include.s3_xcom.errors import BadReferenceError
+    from include.s3_xcom.keys import stem_of
+    from include.s3_xcom.on_airflow import xcom_table
     from include.s3_xcom.reference import check
     from include.s3_xcom.s3.store import Store
 
     store = Store.configured(hasty=True)
     until = time.monotonic() + MAX_SECONDS
     keys, left, why = [], 0, ""
-    for reference in references:
-        try:
-            check(reference, store.settings)
-        except BadReferenceError as error:
-            left, why = left + 1, str(error)
-            continue
-        if time.monotonic() > until:
-            left, why = left + 1, "S3 is slow."
-        else:
-            keys += _keys_of(reference, store)
+    for start in range(0, len(references), _CHECKED_REFERENCES):
+        some = references[start : start + _CHECKED_REFERENCES]
+        still = xcom_table.references_to(reference.key for reference in some)
+        for reference in some:
+            if stem_of(reference.key) in still:
+                continue
+            try:
+                check(reference, store.settings)
+            except BadReferenceError as error:
+                left, why = left + 1, str(error)
+                continue
+            if time.monotonic() > until:
+                left, why = left + 1, "S3 is slow."
+            else:
+                keys += _keys_of(reference, store)
     return left + len(store.delete(keys, until=until)), why
 
 

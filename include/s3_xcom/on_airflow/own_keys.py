@@ -56,9 +56,9 @@ def is_read_by_airflow(key: str | None) -> bool:
     """
     if key in (None, RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
         return False
-    if key in KEYS or key.startswith(LINK_PREFIX):
-        return True
-    return release.TASKS_HAVE_DATABASE and key in _link_keys()  # Airflow 3 looks for links in the task
+    if release.OWN_KEYS is not None:
+        return key in release.OWN_KEYS
+    return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
 
 
 def _link_keys() -> set[str]:

@@ -17,7 +17,7 @@ from include.s3_xcom.codecs import arrow, pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import object_columns
 from include.s3_xcom.codecs.tagged_json import zones
 from include.s3_xcom.codecs.tagged_json.tags import type_name
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 Spec = dict[str, Any]
 Values = Any  # numpy.ndarray or pandas.api.extensions.ExtensionArray
@@ -49,15 +49,37 @@ def encode_freq(index: pd.Index) -> Spec:
     """
     if getattr(index, "freq", None) is None or isinstance(index, pd.PeriodIndex):
         return {}
-    if pd.tseries.frequencies.to_offset(index.freqstr) != index.freq:
+    try:
+        has_name = pd.tseries.frequencies.to_offset(index.freqstr) == index.freq
+    except ValueError:
+        has_name = False
+    if not has_name:
         raise UnsupportedValueError("its index has a freq without a name. Set index.freq = None first")
     return {"freq": index.freqstr}
 
 
 def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
-    """An index with the freq of a specification. Inverse of :func:`encode_freq`."""
-    if "freq" in spec:
-        index.freq = pandas_releases.freq_of_moments(spec["freq"])
+    """An index with the freq of a specification. Inverse of :func:`encode_freq`.
+
+    Also one that does not fit: pandas keeps the freq of an index through tz_convert(), where days in one zone
+    are none in another.
+
+    :raises FormatError: if this pandas has no such freq
+    """
+    if "freq" not in spec:
+        return index
+    name = pandas_releases.freq_of_moments(spec["freq"])
+    try:
+        freq = pd.tseries.frequencies.to_offset(name)
+    except ValueError:
+        raise FormatError(
+            f"Its index has the freq {name}, which pandas {pd.__version__} does not have. Pull it with the "
+            "release that pushed it, or set index.freq = None before the push."
+        ) from None
+    try:
+        index.freq = freq
+    except ValueError:
+        index._data._freq = freq  # which pandas' own methods set so
     return index
 
 

@@ -71,11 +71,16 @@ def table() -> Any:
     return XComModel.__table__
 
 
-def push_own(value: Any, push: Callable[[], Any]) -> Any:
-    """As Airflow's own backend, for the scheduler does not ask any other."""
-    from airflow.sdk.bases.xcom import BaseXCom
+OWN_KEYS = frozenset({"skipmixin_key", "past_depends_met"})
+"""The scheduler's. Links are looked for by the tasks, which ask the backend."""
 
-    return BaseXCom.serialize_value(value)
+
+def push_own(value: Any, push: Callable[[], Any]) -> Any:
+    """Plain JSON as Airflow's own backend writes it, for the scheduler does not ask any other."""
+    from include.s3_xcom.codecs import tagged_json
+
+    is_plain = isinstance(value, (dict, list)) and tagged_json.dumps_plain(value) is not None
+    return value if is_plain or isinstance(value, bool) else to_column(push())
 
 
 def watch_written() -> None:
@@ -99,7 +104,11 @@ def after_commit(action: Callable[[], None]) -> bool:
     if not _places.acquire(blocking=False):
         return False
     os.environ.setdefault(_CONTEXT, _SERVER)  # whoever commits has the database
-    _background().submit(action).add_done_callback(lambda _: _places.release())
+    try:
+        _background().submit(action).add_done_callback(lambda _: _places.release())
+    except RuntimeError:  # this process ends
+        _places.release()
+        return False
     return True
 
 
@@ -108,6 +117,9 @@ def _background() -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="s3_xcom_deletion")
+
+
+os.register_at_fork(after_in_child=_background.cache_clear)  # a forked process has no threads
 
 
 def current_task() -> Any:
