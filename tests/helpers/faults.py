@@ -213,7 +213,10 @@ class Worker:
             self.alter(fault, key)
             outcome, detail = self.judge(action, key)
         elif fault in INTERRUPTIONS:
-            outcome, detail = self.interrupt(action, *INTERRUPTIONS[fault])
+            # Before its first request, a pull is at work in the database: SQLAlchemy may catch anything.
+            outcome, detail = self.interrupt(
+                action, *INTERRUPTIONS[fault], in_s3=not operation.startswith("push")
+            )
         else:
             context = (
                 self.proxy.down(0.4 if times < FOREVER else MAX_SECONDS)
@@ -235,9 +238,12 @@ class Worker:
         return Outcome(fault, operation, times, outcome, detail)
 
     def interrupt(
-        self, action: Callable[[], bool], number: signal.Signals, kind: type[Exception]
+        self, action: Callable[[], bool], number: signal.Signals, kind: type[Exception], in_s3: bool
     ) -> tuple[str, str]:
-        """Raise an error into an operation at any moment; it must come out as itself, within a second."""
+        """Raise an error into an operation at any moment; it must come out as itself, within a second.
+
+        :param in_s3: at any moment since its first request
+        """
         raised: list[float] = []
         error = kind("raised into it")
 
@@ -246,12 +252,20 @@ class Worker:
             raise error
 
         before = signal.signal(number, handle)
-        kill = threading.Timer(self.random.uniform(0.01, 0.4), os.kill, [os.getpid(), number])
+        delay, done = self.random.uniform(0.01, 0.4), threading.Event()
+
+        def kill() -> None:
+            while in_s3 and not self.proxy.injected and not done.wait(0.002):
+                pass
+            if not done.wait(delay):
+                os.kill(os.getpid(), number)
+
+        killer = threading.Thread(target=kill, daemon=True)
         try:
             with self.proxy.breaking(TRANSIENT[self.random.choice(SLOW)]), environ(PATIENT):
-                kill.start()
+                killer.start()
                 right = action()
-                kill.cancel()
+                done.set()
             return (SUCCEEDED, "") if right else (WRONG, "another value")
         except Exception as caught:
             if caught is not error:
@@ -259,8 +273,8 @@ class Worker:
             took = time.monotonic() - raised[0]
             return (CLEAR, "") if took < HEARD_SECONDS else (WRONG, f"was heard after {took:.1f} s")
         finally:
-            kill.cancel()
-            kill.join()
+            done.set()
+            killer.join()
             signal.signal(number, before)
 
     def judge(self, action: Callable[[], bool], key: str) -> tuple[str, str]:
