@@ -95,8 +95,8 @@ clean: ## stop it and delete its data
 test-stack: .venv/.installed ## start the Compose stack from nothing, run TestDag over the REST API (AIRFLOW_VERSION=...)
 	@AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack
 
-screenshots: install ## make the pictures of the README anew, from the Compose stack
-	@SCREENSHOTS=yes $(PYTHON) -m pytest tests/stack/test_browser.py
+screenshots: .venv/.installed ## make the pictures of the pages anew, from the Compose stack (AIRFLOW_VERSION=...)
+	@SCREENSHOTS=yes AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack -k from_the_login
 
 ## Maintenance
 

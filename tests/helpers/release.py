@@ -99,11 +99,10 @@ def clear_xcoms(ids: dict[str, str]) -> None:
     if not AIRFLOW_3:
         xcom_class().clear(**ids)
         return
-    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        found = [(xcom.key, xcom.map_index) for xcom in session.query(XComModel).filter_by(**ids)]
+        found = [(xcom.key, xcom.map_index) for xcom in session.query(xcom_model()).filter_by(**ids)]
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import DeleteXCom
 

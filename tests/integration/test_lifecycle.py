@@ -379,6 +379,22 @@ def test_an_xcom_that_is_written_anew_as_it_was_keeps_its_object(task, session, 
     assert task.pull() == [1]
 
 
+def test_a_reference_that_leads_elsewhere_does_not_keep_the_others_back(new_task, session, objects, caplog):
+    ours, theirs = new_task(), new_task()
+    for task in (ours, theirs):
+        task.push([1])
+    for elsewhere in ({"key": "not/one/of/ours.json"}, {"bucket": "another"}):
+        theirs.push([1], key="elsewhere")
+        changed = {**json.loads(theirs.row("elsewhere")), **elsewhere}
+        theirs.set_row(json.dumps(changed).encode(), "elsewhere")
+        ours.push([1])
+        for task in (ours, theirs):
+            query(session, task).delete()
+        session.commit()
+        assert objects(ours) == []
+        assert left_in_s3(caplog)[-1] == 1
+
+
 def test_a_copy_of_a_row_can_be_deleted(task, session, objects):
     from sqlalchemy import insert
 

@@ -12,12 +12,12 @@ from include.s3_xcom.on_airflow.own_keys import KEYS, SKIP_KEY
 from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
-from tests.helpers.release import empty_operator
+from tests.helpers.release import AIRFLOW_3, empty_operator
 
 PATIENT = {"AIRFLOW__S3_XCOM__READ_TIMEOUT": "60", "AIRFLOW__S3_XCOM__MAX_ATTEMPTS": "5"}
 
 
-@pytest.mark.parametrize("key", sorted(own_keys.release.OWN_KEYS or KEYS))
+@pytest.mark.parametrize("key", sorted(own_keys._SCHEDULERS if AIRFLOW_3 else KEYS))
 def test_it_stays_in_the_database_whatever_its_size(task, s3, key):
     value = {"followed": [f"task_{number}" for number in range(5000)]}
     before = len(list(s3.objects.all()))

@@ -13,6 +13,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs/images" if os.environ.get("SCREENSHOTS") else None
 MINUTES = 60_000
+QUERY = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 5"
+"""What the pictures show."""
 
 
 @contextmanager
@@ -32,6 +34,18 @@ def opened(port: int) -> Iterator[Page]:
         )
         yield page
         browser.close()
+
+
+def log_in(page: Page, address: str, settings: dict[str, str]) -> None:
+    """Log in as the administrator.
+
+    :param address: of the page to log in
+    :param settings: of .env
+    """
+    page.goto(address)
+    page.fill("#username", settings["UI_USER"])
+    page.fill("#password", settings["UI_PASSWORD"])
+    page.click("input[type=submit]")
 
 
 def photograph(target: Page | Locator, name: str, directory: Path) -> None:

@@ -7,17 +7,13 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.stack.browser import MINUTES, photograph
+from tests.stack.browser import MINUTES, QUERY, log_in, photograph
 
-QUERY = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 5"
 GREEN = "rgb(0, 128, 0)"
 
 
 def test_testdag_from_the_login_to_the_xcom_tab(compose, page, tmp_path):
-    page.goto("/login/")
-    page.fill("#username", compose.settings["UI_USER"])
-    page.fill("#password", compose.settings["UI_PASSWORD"])
-    page.click("input[type=submit]")
+    log_in(page, "/login/", compose.settings)
     page.wait_for_url("**/home*")
     switch = page.locator("#toggle-TestDag")
     if not switch.is_checked():

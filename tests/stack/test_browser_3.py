@@ -6,16 +6,11 @@ from urllib.parse import quote
 
 from playwright.sync_api import expect
 
-from tests.stack.browser import MINUTES, photograph
-
-QUERY = "SELECT * FROM my_table ORDER BY magnitude DESC LIMIT 5"
+from tests.stack.browser import MINUTES, QUERY, log_in, photograph
 
 
 def test_testdag_from_the_login_to_the_xcom_tab(compose, page, tmp_path):
-    page.goto("/auth/login/")
-    page.fill("#username", compose.settings["UI_USER"])
-    page.fill("#password", compose.settings["UI_PASSWORD"])
-    page.click("input[type=submit]")
+    log_in(page, "/auth/login/", compose.settings)
     page.wait_for_url(lambda url: "/auth/" not in url, timeout=MINUTES)
 
     run_id, state = compose.run_dag("TestDag", {"query": QUERY})

@@ -87,9 +87,10 @@ def inline(encoded: Encoded) -> bytes | None:
     codec = registry.find(encoded.codec, may_pickle=True)
     if encoded.info.files or not codec.inline:
         return None
-    text = bytes(encoded.body).decode() if codec.media_type == JSON else None
-    if text is None:
-        text = tagged_json.dumps(codec.decode(encoded.body, Pulling())).decode()
+    body = encoded.body
+    if codec.media_type != JSON:
+        body = tagged_json.dumps(codec.decode(body, Pulling()))
+    text = bytes(body).decode()
     if _NUL in text:
         return None
     # The JSON as text: Postgres would change the order of its keys in a migration to Airflow 3.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,30 +192,36 @@ def _delete_quickly(references: list[Reference]) -> tuple[int, str]:
     :return: how many objects are left, and why
     """
     from include.s3_xcom.errors import BadReferenceError
-    from include.s3_xcom.keys import stem_of
-    from include.s3_xcom.on_airflow import xcom_table
     from include.s3_xcom.reference import check
     from include.s3_xcom.s3.store import Store
 
     store = Store.configured(hasty=True)
     until = time.monotonic() + MAX_SECONDS
-    keys, left, why = [], 0, ""
+    ours, keys, left, why = [], [], 0, ""
+    for reference in references:
+        try:
+            check(reference, store.settings)
+        except BadReferenceError as error:
+            left, why = left + 1, str(error)
+        else:
+            ours.append(reference)
+    for reference in _unreferenced(ours):
+        if time.monotonic() > until:
+            left, why = left + 1, "S3 is slow."
+        else:
+            keys += _keys_of(reference, store)
+    return left + len(store.delete(keys, until=until)), why
+
+
+def _unreferenced(references: list[Reference]) -> Iterator[Reference]:
+    """Those that stand in no row of their task."""
+    from include.s3_xcom.keys import stem_of
+    from include.s3_xcom.on_airflow import xcom_table
+
     for start in range(0, len(references), _CHECKED_REFERENCES):
         some = references[start : start + _CHECKED_REFERENCES]
-        still = xcom_table.references_to(reference.key for reference in some)
-        for reference in some:
-            if stem_of(reference.key) in still:
-                continue
-            try:
-                check(reference, store.settings)
-            except BadReferenceError as error:
-                left, why = left + 1, str(error)
-                continue
-            if time.monotonic() > until:
-                left, why = left + 1, "S3 is slow."
-            else:
-                keys += _keys_of(reference, store)
-    return left + len(store.delete(keys, until=until)), why
+        found = xcom_table.references_to(reference.key for reference in some)
+        yield from (reference for reference in some if stem_of(reference.key) not in found)
 
 
 def _keys_of(reference: Reference, store: Any) -> list[str]:

@@ -56,8 +56,8 @@ def is_read_by_airflow(key: str | None) -> bool:
     """
     if key in (None, RETURN_KEY):  # a result: its links are not looked at, which would load all plugins
         return False
-    if release.OWN_KEYS is not None:
-        return key in release.OWN_KEYS
+    if key in _SCHEDULERS or not release.TASKS_HAVE_DATABASE:
+        return key in _SCHEDULERS  # links are looked for by the tasks of Airflow 3, which ask the backend
     return key in KEYS or key.startswith(LINK_PREFIX) or key in _link_keys()
 
 

@@ -47,10 +47,6 @@ def table() -> Any:
     return BaseXCom.__table__
 
 
-OWN_KEYS: frozenset[str] | None = None
-"""The keys of XComs that Airflow itself reads, if they are fewer than :mod:`..own_keys` names."""
-
-
 def push_own(value: Any, push: Callable[[], Any]) -> Any:
     """What the column is to hold of an XCom that Airflow itself reads.
 

@@ -71,16 +71,12 @@ def table() -> Any:
     return XComModel.__table__
 
 
-OWN_KEYS = frozenset({"skipmixin_key", "past_depends_met"})
-"""The scheduler's. Links are looked for by the tasks, which ask the backend."""
-
-
 def push_own(value: Any, push: Callable[[], Any]) -> Any:
     """Plain JSON as Airflow's own backend writes it, for the scheduler does not ask any other."""
     from include.s3_xcom.codecs import tagged_json
 
     is_plain = isinstance(value, (dict, list)) and tagged_json.dumps_plain(value) is not None
-    return value if is_plain or isinstance(value, bool) else to_column(push())
+    return value if is_plain else to_column(push())
 
 
 def watch_written() -> None:
@@ -142,6 +138,7 @@ def separate_database_session() -> Iterator[None]:
     yield
 
 
+@functools.lru_cache(maxsize=1)
 def stats() -> Any:
     try:
         from airflow.sdk.observability.stats import Stats
