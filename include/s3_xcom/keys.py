@@ -28,6 +28,7 @@ _KEY = re.compile(
     r"dag_id=(?P<dag_id>[^/]+)/run_id=(?P<run_id>[^/]+)/task_id=(?P<task_id>[^/]+)"
     r"/map_index=(?P<map_index>-?[0-9]{1,18})/(?P<key>[^/]+)-(?P<unique>[0-9a-f]{32})(?P<suffix>(?:\.[a-z0-9]+)*)"
 )
+_FILE_SUFFIX = re.compile(r"\.\d+\.[a-z0-9]{1,10}")
 _SHORTENED = re.compile(r"~[0-9a-f]{16}$")
 
 
@@ -88,6 +89,13 @@ def root(settings: Settings) -> str:
     return f"{settings.prefix}/" if settings.prefix else ""
 
 
+def prefix_of(settings: Settings, dag_id: str | None = None, run_id: str | None = None) -> str:
+    """What the keys of all objects start with; of a DAG, or of a run of it, if there is one."""
+    if not dag_id:
+        return root(settings)
+    return run_prefix(settings, dag_id, run_id) if run_id else dag_prefix(settings, dag_id)
+
+
 def is_key(key: str, settings: Settings) -> bool:
     """Whether a push with these settings makes such keys."""
     return key.startswith(root(settings)) and _KEY.fullmatch(key.removeprefix(root(settings))) is not None
@@ -110,6 +118,21 @@ def stem_of(key: str) -> str:
 def unique_of(key: str) -> str:
     """The 32 hexadecimal digits that no other push's keys have."""
     return _match(key)["unique"]
+
+
+def is_of(key: str, /, **ids: str | int | None) -> bool:
+    """Whether a key is one of an XCom with some ids, by the names of :class:`Owner`. None stands for any."""
+    match = _match(key)
+    return all(
+        wanted is None
+        or match[name] == encode_id(str(wanted), MAX_NAME_BYTES if name == "key" else MAX_ID_BYTES)
+        for name, wanted in ids.items()
+    )
+
+
+def is_of_file(key: str) -> bool:
+    """Whether a key is that of a File within a value, whose own object has the same stem."""
+    return _FILE_SUFFIX.fullmatch(suffix_of(key)) is not None
 
 
 def parse_key(key: str) -> Owner:

@@ -6,7 +6,7 @@ import contextlib
 import json
 from typing import Any
 
-from include.s3_xcom import codecs, mapped  # noqa: F401 - mapped sequences add their codecs
+from include.s3_xcom import codecs, mapped
 from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.files import File
@@ -102,6 +102,22 @@ def fetch(store: Store, reference: Reference) -> Any:
         next(iter(info.shape), None),
         may_pickle=info.codec == registry.PICKLE,
     )
+
+
+def whole(store: Store, reference: Reference) -> Any:
+    """As :func:`fetch`; of a mapped sequence without a layout in the reference the frame, or the list.
+
+    :raises BadReferenceError: if the reference must not be followed
+    """
+    check(reference, store.settings)
+    info = reference.info
+    with located(reference):
+        if info.layout is None and registry.find(info.codec, may_pickle=True).pulled not in (
+            None,
+            File.stored,
+        ):
+            return mapped.whole(info.codec, store.get(reference), info.shape)
+        return fetch(store, reference)
 
 
 def _decode_arriving(arriving: Arriving, info: ObjectInfo) -> Any:

@@ -18,6 +18,7 @@ from include.s3_xcom.admin import preview
 from include.s3_xcom.admin.sweep import GRACE_SECONDS, Counts, sweep
 from include.s3_xcom.errors import SettingError, XComError
 from include.s3_xcom.keys import Owner
+from include.s3_xcom.notebook import of_object
 from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import human_size
@@ -145,25 +146,15 @@ def _init(options: argparse.Namespace, store: Store) -> int:
 
 
 def _ls(options: argparse.Namespace, store: Store) -> int:
+    if options.run and not options.dag:
+        raise SettingError("--run needs --dag.")
     lines: list[dict[str, Any]] = []
-    for page in store.list(_prefix(options, store)):
+    for page in store.list(keys.prefix_of(store.settings, options.dag, options.run)):
         items = [item for item in page if keys.is_key(item.key, store.settings)]
-        items = [item for item in items if _is_of_task(item.key, options.task)]
+        items = [item for item in items if keys.is_of(item.key, task_id=options.task or None)]
         lines += _describe(items, store)
     _print(lines, options.output)
     return 0
-
-
-def _prefix(options: argparse.Namespace, store: Store) -> str:
-    if options.dag and options.run:
-        return keys.run_prefix(store.settings, options.dag, options.run)
-    if options.run:
-        raise SettingError("--run needs --dag.")
-    return keys.dag_prefix(store.settings, options.dag) if options.dag else keys.root(store.settings)
-
-
-def _is_of_task(key: str, task_id: str) -> bool:
-    return not task_id or f"/task_id={keys.encode_id(task_id)}/" in key
 
 
 def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
@@ -176,7 +167,7 @@ def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
         stem = keys.stem_of(item.key)
         reference = (known or {}).get(stem)
         if reference is None or reference.key != item.key:
-            reference = preview.of_object(store, item.key)
+            reference = of_object(store, item.key)
         columns = {
             "object": store.address(item.key),
             "type": reference.info.type,

@@ -7,14 +7,15 @@ import pprint
 from pathlib import Path
 from typing import Any
 
-from include.s3_xcom import keys, mapped, pull
-from include.s3_xcom.codecs import registry, tagged_json
+from include.s3_xcom import keys, pull
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.mapped import Mapped
+from include.s3_xcom.notebook import of_object
 from include.s3_xcom.on_airflow import xcom_table
-from include.s3_xcom.reference import ObjectInfo, Reference, check, human_size
+from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.s3.store import Store
 
 HEAD_ROWS = 20
@@ -36,16 +37,6 @@ def find(store: Store, address: str) -> Reference:
     except SettingError:
         reference = None
     return reference if reference is not None and reference.key == key else of_object(store, key)
-
-
-def of_object(store: Store, key: str) -> Reference:
-    """A reference made of what S3 says about an object. It lacks the layout of a mapped sequence.
-
-    :raises ObjectMissingError: if there is no such object
-    """
-    head = store.head(key)
-    info = ObjectInfo.from_metadata(head["Metadata"])
-    return Reference(store.settings.bucket, key, head.get("ContentLength", 0), head["ETag"], info)
 
 
 def find_by_ids(owner: Owner) -> Reference:
@@ -76,11 +67,7 @@ def text(store: Store, reference: Reference) -> str:
     :raises StorageError: if S3 does not give the object
     :raises FormatError: if the object is not what the reference says
     """
-    check(reference, store.settings)
-    info = reference.info
-    if info.layout is None and registry.find(info.codec, may_pickle=True).pulled not in (None, File.stored):
-        return printable(_of(mapped.whole(info.codec, store.get(reference), info.shape)), kept="\n\t")
-    return printable(_of(pull.fetch(store, reference)), kept="\n\t")
+    return printable(_of(pull.whole(store, reference)), kept="\n\t")
 
 
 def printable(value: object, kept: str = "") -> str:

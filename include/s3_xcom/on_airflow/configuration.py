@@ -1,7 +1,15 @@
-"""Airflow's configuration: section ``[s3_xcom]``, and what ``[core]`` says about pickles and classes."""
+"""Airflow's configuration: section ``[s3_xcom]``, and what ``[core]`` says about pickles and classes.
+
+A Python without Airflow has its environment instead, with variables of the same names as for Airflow:
+``AIRFLOW__S3_XCOM__BUCKET`` and so on.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from include.s3_xcom.errors import BadReferenceError, SettingError
@@ -9,12 +17,13 @@ from include.s3_xcom.row import Row, parse_row
 from include.s3_xcom.settings import COMPRESSIONS, ENCRYPTIONS, SECTION, Settings
 
 
-def load_settings() -> Settings:
+def load_settings(**given: str) -> Settings:
     """Read the settings.
 
-    :raises SettingError: if no bucket is set, a setting makes no sense, or this Python has no Airflow
+    :param given: some to take instead, such as ``bucket``
+    :raises SettingError: if no bucket is set, or a setting makes no sense
     """
-    bucket = _text("bucket", "")
+    bucket = given.get("bucket") or _text("bucket", "")
     if not bucket:
         raise SettingError(
             "No bucket is set for XComs. Set AIRFLOW__S3_XCOM__BUCKET, or `bucket` in section "
@@ -25,7 +34,7 @@ def load_settings() -> Settings:
         raise SettingError("[s3_xcom] kms_key_id is set. Set sse to aws:kms or aws:kms:dsse as well.")
     return Settings(
         bucket=bucket,
-        prefix=_text("prefix").strip("/"),
+        prefix=given.get("prefix", _text("prefix").strip("/")),
         conn_id=_text("conn_id"),
         inline_max_bytes=_number("inline_max_bytes"),
         compression=_choice("compression", COMPRESSIONS),
@@ -49,10 +58,24 @@ def is_admitted(name: str) -> bool:
 
     :param name: its full name, such as ``package.module.Class``
     """
-    conf = _conf()
+    if not _admits_classes.get():
+        return False
     from include.s3_xcom.on_airflow.releases import release
 
-    return release.is_admitted(name, conf)
+    return release.is_admitted(name, _conf())
+
+
+_admits_classes: ContextVar[bool] = ContextVar("admits_classes", default=True)
+
+
+@contextlib.contextmanager
+def without_classes() -> Iterator[None]:
+    """Admit no class within the block: none is loaded just because somebody looks at a value."""
+    token = _admits_classes.set(False)
+    try:
+        yield
+    finally:
+        _admits_classes.reset(token)
 
 
 def parse_own(column: Any) -> Row | None:
@@ -75,13 +98,19 @@ def parse_own(column: Any) -> Row | None:
 def _conf() -> Any:
     try:
         from airflow.configuration import conf
-    except ImportError as error:
-        raise SettingError(
-            f"This Python cannot read XComs in S3: it has no Airflow ({error}), which holds the settings and "
-            "the connection. Use a Python with apache-airflow and the amazon provider, or pass the data "
-            "itself instead of a File or a lazy sequence."
-        ) from None
+    except ImportError:
+        return _Environment()
     return conf
+
+
+class _Environment:
+    """What is asked of Airflow's configuration, where there is none."""
+
+    def get(self, section: str, name: str, *, fallback: str) -> str:
+        return os.environ.get(f"AIRFLOW__{section}__{name}".upper(), fallback)
+
+    def getboolean(self, section: str, name: str, *, fallback: bool) -> bool:
+        return self.get(section, name, fallback=str(fallback)).strip().lower() in ("true", "t", "1")
 
 
 def _text(name: str, fallback: str | None = None) -> str:

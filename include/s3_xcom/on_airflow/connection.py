@@ -1,8 +1,10 @@
-"""The Airflow connection that S3 is reached with."""
+"""The Airflow connection that S3 is reached with; without Airflow, what boto3 finds by itself."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import SettingError
@@ -34,9 +36,11 @@ class Access:
 def find_access(conn_id: str) -> Access:
     """Look the connection up.
 
-    :param conn_id: empty: boto3 searches for credentials by itself
-    :raises SettingError: if there is no such connection, or no Airflow with the amazon provider
+    :param conn_id: empty: boto3 searches for credentials by itself, as it does in a Python without Airflow
+    :raises SettingError: if there is no such connection, or Airflow has no amazon provider
     """
+    if find_spec("airflow") is None:
+        return _own_search()
     try:
         from include.s3_xcom.on_airflow.releases import release
 
@@ -44,9 +48,23 @@ def find_access(conn_id: str) -> Access:
             return _look_up(conn_id)
     except ImportError as error:
         raise SettingError(
-            f"This Python cannot reach S3 ({error}): it needs apache-airflow and "
+            f"This Python cannot reach S3 ({error}): it has Airflow, and needs "
             "apache-airflow-providers-amazon, with boto3."
         ) from None
+
+
+def _own_search() -> Access:
+    """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html"""
+    try:
+        import boto3
+    except ImportError as error:
+        raise SettingError(f"This Python cannot reach S3 ({error}). Install boto3.") from None
+    return Access(boto3.Session(), _endpoint_of_environment(), None, None)
+
+
+def _endpoint_of_environment() -> str | None:
+    """As boto3 itself takes it since 1.28; https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html"""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def _look_up(conn_id: str) -> Access:
@@ -66,7 +84,8 @@ def _look_up(conn_id: str) -> Access:
     hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
     # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
     session = hook.get_session()
-    return Access(session, _endpoint_url(hook.conn_config), _verify(hook.verify), hook.config)
+    endpoint_url = _endpoint_url(hook.conn_config) or (None if conn_id else _endpoint_of_environment())
+    return Access(session, endpoint_url, _verify(hook.verify), hook.config)
 
 
 def _endpoint_url(config: Any) -> str | None:

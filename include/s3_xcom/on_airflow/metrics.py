@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -50,19 +51,23 @@ def record(operation: str, verb: str, transfer: Transfer) -> None:
     """Record a transfer that has ended, if it has a subject. Parameters as of :func:`observed`."""
     if transfer.subject is None:
         return
-    stats = _stats()
     took = time.perf_counter() - transfer.started
-    stats.incr(f"s3_xcom.{operation}.bytes", transfer.size)
-    stats.timing(f"s3_xcom.{operation}.duration", datetime.timedelta(seconds=took))
+    if (stats := _stats()) is not None:
+        stats.incr(f"s3_xcom.{operation}.bytes", transfer.size)
+        stats.timing(f"s3_xcom.{operation}.duration", datetime.timedelta(seconds=took))
     log.info("%s %s in %.0f ms", verb, transfer.subject, took * 1000)
 
 
 def count_error() -> None:
     """Count a push or pull that failed."""
-    _stats().incr("s3_xcom.errors")
+    if (stats := _stats()) is not None:
+        stats.incr("s3_xcom.errors")
 
 
 def _stats() -> Any:
+    """Airflow's metrics; None in a notebook or script, which has not loaded Airflow."""
+    if "airflow" not in sys.modules:
+        return None
     from include.s3_xcom.on_airflow.releases import release
 
     return release.stats()

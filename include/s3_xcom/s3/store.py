@@ -35,12 +35,27 @@ class Listed:
     """An object as a listing shows it.
 
     :param size: in bytes
+    :param modified: when it was stored, by S3's clock
     :param age: in seconds
     """
 
     key: str
     size: int
+    modified: datetime.datetime
     age: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing.
+
+    :param folders: the prefixes that more than one object may share, up to the next slash; if asked for
+    :param token: continues the listing; None: there is no more
+    """
+
+    objects: list[Listed]
+    folders: list[str]
+    token: str | None
 
 
 class Store:
@@ -180,20 +195,43 @@ class Store:
 
     def list(self, prefix: str) -> Iterator[list[Listed]]:
         """The objects whose keys start with a prefix, in the order of their keys, one request at a time."""
-        where = {"Bucket": self.settings.bucket, "Prefix": prefix, "MaxKeys": PAGE_KEYS}
-        is_last = False
-        while not is_last:
-            with errors.translated(self.settings, "list", self.address(prefix)):
-                page = self._list_page(where)
-            is_last = not page.get("IsTruncated")
-            if not is_last:
-                where["ContinuationToken"] = self._next_token(page, where)
-            # By S3's clock, which also gave the objects their times.
-            now = self._answered_at(page, prefix)
-            yield [
-                Listed(item["Key"], item["Size"], max(0, (now - item["LastModified"]).total_seconds()))
+        token = None
+        while True:
+            page = self.page(prefix, token)
+            yield page.objects
+            token = page.token
+            if token is None:
+                return
+
+    def page(
+        self, prefix: str, token: str | None = None, *, by_folders: bool = False, size: int = PAGE_KEYS
+    ) -> Page:
+        """The same, one page of it, by one request.
+
+        :param token: of the page before; None: the first page
+        :param by_folders: what lies below the next slash is not listed, but named once
+        :param size: objects and folders at most
+        """
+        where = {"Bucket": self.settings.bucket, "Prefix": prefix, "MaxKeys": size}
+        where |= {"ContinuationToken": token} if token else {}
+        where |= {"Delimiter": "/"} if by_folders else {}
+        with errors.translated(self.settings, "list", self.address(prefix)):
+            page = self._list_page(where)
+        # By S3's clock, which also gave the objects their times.
+        now = self._answered_at(page, prefix)
+        return Page(
+            [
+                Listed(
+                    item["Key"],
+                    item["Size"],
+                    item["LastModified"],
+                    max(0, (now - item["LastModified"]).total_seconds()),
+                )
                 for item in page.get("Contents", [])
-            ]
+            ],
+            [item["Prefix"] for item in page.get("CommonPrefixes", [])],
+            self._next_token(page, where) if page.get("IsTruncated") else None,
+        )
 
     def delete(self, keys: Sequence[str], *, until: float = math.inf) -> list[str]:
         """Delete objects, a thousand with each request. One that is gone already counts as deleted.
@@ -264,6 +302,8 @@ class Store:
         if page.get("EncodingType") == "url":
             for item in page.get("Contents", []):
                 item["Key"] = urllib.parse.unquote_plus(item["Key"])
+            for item in page.get("CommonPrefixes", []):
+                item["Prefix"] = urllib.parse.unquote_plus(item["Prefix"])
         return page
 
     def _next_token(self, page: dict[str, Any], where: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
@@ -101,10 +100,8 @@ def write(table: pa.Table) -> memoryview:
 
     :raises UnsupportedValueError: if Parquet has no type for one of its columns
     """
-    sink = pa.BufferOutputStream()
     with _refused_types():
-        pq.write_table(table, sink, **_options(table.schema))
-    return memoryview(sink.getvalue())
+        return tables.write(table, **_options(table.schema))
 
 
 def write_pieces(table: pa.Table) -> Iterator[bytes]:

@@ -22,14 +22,15 @@ STREAMED_BYTES = 32 * 1024 * 1024
 GROUP_BYTES = 16 * 1024 * 1024
 """Of a row group of such a table, in memory."""
 
+HEAD_ROWS, HEAD_BYTES = 1000, 1024 * 1024
+"""The first rows of a table of more bytes are a row group of their own: who only looks reads no other."""
+
 
 def encode(value: Any) -> memoryview | None:
     """A table as a Parquet file; None if that would not keep it."""
     if not _is_kept(value):
         return None
-    sink = pa.BufferOutputStream()
-    pq.write_table(value, sink, version=_VERSION)
-    return memoryview(sink.getvalue())
+    return write(value, version=_VERSION)
 
 
 def stream(value: Any) -> Iterator[bytes] | None:
@@ -39,18 +40,39 @@ def stream(value: Any) -> Iterator[bytes] | None:
     return write_pieces(value, version=_VERSION)
 
 
-def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
-    """A table as a Parquet file in pieces, a row group each.
+def write(table: pa.Table, **options: Any) -> memoryview:
+    """A table as the bytes of a Parquet file.
 
     :param options: of pyarrow.parquet.ParquetWriter
     """
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        head = _head_rows(table)
+        if head:
+            writer.write_table(table.slice(0, head))
+        if head < table.num_rows or not head:
+            writer.write_table(table.slice(head))
+    return memoryview(sink.getvalue())
+
+
+def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
+    """The same in pieces, a row group each. Parameters as of :func:`write`."""
     sink = Sink()
+    head = _head_rows(table)
     rows = max(1, round(table.num_rows * GROUP_BYTES / max(1, table.nbytes)))
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
-        for start in range(0, table.num_rows, rows):
+        writer.write_table(table.slice(0, head))
+        for start in range(head, table.num_rows, rows):
             writer.write_table(table.slice(start, rows), row_group_size=rows)
             yield sink.take()
     yield sink.take()
+
+
+def _head_rows(table: pa.Table) -> int:
+    """How many rows the first row group has, if it is one for those who only look; 0 otherwise."""
+    if table.nbytes <= HEAD_BYTES:
+        return 0
+    return max(1, min(HEAD_ROWS, table.num_rows * HEAD_BYTES // table.nbytes))
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:

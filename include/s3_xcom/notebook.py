@@ -1,0 +1,200 @@
+"""``find`` and ``read``: XComs by what lies in the bucket, for notebooks and scripts.
+
+Neither Airflow nor its metadata database has to be there. Settings are those of Airflow's configuration where
+there is one, otherwise environment variables of the same names (``AIRFLOW__S3_XCOM__BUCKET``). Credentials
+are those that boto3 finds by itself; ``AWS_ENDPOINT_URL`` names another S3 server than AWS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom import keys, pull
+from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
+from include.s3_xcom.keys import Owner
+from include.s3_xcom.on_airflow.configuration import load_settings
+from include.s3_xcom.reference import ObjectInfo, Reference, human_size
+from include.s3_xcom.s3.store import Listed, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RETURN_KEY = "return_value"
+
+_ASKED_AT_ONCE = 8
+
+
+class Found:
+    """An object in the bucket.
+
+    :ivar address: its s3:// address
+    :ivar owner: the XCom it was pushed as: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``key``
+    :ivar size: in bytes
+    :ivar modified: when it was pushed
+    """
+
+    def __init__(self, store: Store, listed: Listed) -> None:
+        self._store = store
+        self.address = store.address(listed.key)
+        self.owner: Owner = keys.parse_key(listed.key)
+        self.size = listed.size
+        self.modified = listed.modified
+
+    def __repr__(self) -> str:
+        return f"{self.owner}: {human_size(self.size)}, {self.modified:%Y-%m-%d %H:%M:%S}, {self.address}"
+
+    @functools.cached_property
+    def reference(self) -> Reference:
+        """What S3 says about it, by one request.
+
+        :raises ObjectMissingError: if it is gone
+        """
+        return of_object(self._store, self.address.removeprefix(self._store.address() + "/"))
+
+    @property
+    def info(self) -> ObjectInfo:
+        """Its type and shape. Errors as of :attr:`reference`."""
+        return self.reference.info
+
+    def read(self) -> Any:
+        """The value. As :func:`read`."""
+        return pull.whole(self._store, self.reference)
+
+
+class FoundObjects(list[Found]):
+    """Objects, newest first."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each, with type and shape, which takes a request each."""
+        import pandas as pd
+
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
+            infos = list(threads.map(lambda found: found.info, self))
+        return pd.DataFrame(
+            {
+                **{
+                    field.name: [getattr(found.owner, field.name) for found in self]
+                    for field in dataclasses.fields(Owner)
+                },
+                "type": [info.type for info in infos],
+                "shape": [" x ".join(map(str, info.shape)) for info in infos],
+                "size": [found.size for found in self],
+                "modified": pd.to_datetime([found.modified for found in self], utc=True),
+                "address": [found.address for found in self],
+            }
+        )
+
+
+def find(
+    *,
+    dag: str | None = None,
+    run: str | None = None,
+    task: str | None = None,
+    map_index: int | None = None,
+    key: str | None = None,
+) -> FoundObjects:
+    """The objects of some XComs, newest first. One request for each thousand objects of the DAG, or the run.
+
+    Objects that no XCom refers to any more are among them, until the sweep deletes them.
+
+    :param dag: id of a DAG; None: of all
+    :param run: id of a run, needs ``dag``; None: of all
+    :param task: id of a task; None: of all
+    :param map_index: of a mapped task; None: of all
+    :param key: of the XCom; None: of all
+    :raises SettingError: if a setting or credentials are missing
+    :raises StorageError: if S3 does not answer
+    """
+    store = _store()
+    if run and not dag:
+        raise SettingError("A run needs its dag.")
+    wanted = {"dag_id": dag, "run_id": run, "task_id": task, "map_index": map_index, "key": key}
+    found = FoundObjects(
+        Found(store, listed)
+        for page in store.list(keys.prefix_of(store.settings, dag, run))
+        for listed in page
+        if keys.is_key(listed.key, store.settings)
+        and keys.is_of(listed.key, **wanted)
+        and not keys.is_of_file(listed.key)
+    )
+    found.sort(key=lambda each: each.modified, reverse=True)
+    return found
+
+
+def read(
+    address: str | None = None,
+    *,
+    dag: str | None = None,
+    run: str | None = None,
+    task: str | None = None,
+    map_index: int | None = None,
+    key: str = RETURN_KEY,
+) -> Any:
+    """The value of one XCom; of ``rows`` and ``batches`` the frame, of ``items`` the list.
+
+    ``read("s3://xcom/xcom/dag_id=TestDag/...")`` or ``read(dag="TestDag", task="Get_Data")``
+
+    The object's ETag and SHA-256 as they were pushed are in the metadata database, which is not asked here:
+    what comes is what lies in the bucket now, all of one version of the object.
+
+    :param address: s3:// address of an object; it names bucket and prefix
+    :param dag: without an address: id of the DAG
+    :param run: id of the run; None: the one that pushed last
+    :param task: id of the task
+    :param map_index: of a mapped task; may be left out where there is one
+    :param key: of the XCom
+    :raises ObjectMissingError: if there is no such object
+    :raises SettingError: if a setting or credentials are missing, or it is not clear which XCom is meant
+    :raises StorageError: if S3 does not answer
+    :raises FormatError: if the object is nothing that a push writes
+    """
+    if address is not None:
+        store, object_key = _at(address)
+        return pull.whole(store, of_object(store, object_key))
+    if not dag or not task:
+        raise SettingError("Give the s3:// address of an object, or dag and task.")
+    found = find(dag=dag, run=run, task=task, map_index=map_index, key=key)
+    if not found:
+        run_words = "" if run is None else f", run {run!r}"
+        raise ObjectMissingError(
+            f"There is no XCom {key!r} of {dag}.{task}{run_words} in {_store().address()}. Small values are "
+            "kept in the metadata database, where only Airflow reads them."
+        )
+    newest = [each for each in found if each.owner.run_id == found[0].owner.run_id]
+    if len({each.owner.map_index for each in newest}) > 1:
+        raise SettingError(
+            f"{dag}.{task} is mapped, and has several results in run {found[0].owner.run_id!r}. Give "
+            "map_index."
+        )
+    return newest[0].read()
+
+
+def of_object(store: Store, key: str) -> Reference:
+    """A reference made of what S3 says about an object. It lacks the layout of a mapped sequence.
+
+    :raises ObjectMissingError: if there is no such object
+    """
+    head = store.head(key)
+    info = ObjectInfo.from_metadata(head["Metadata"])
+    return Reference(store.settings.bucket, key, head.get("ContentLength", 0), head["ETag"], info)
+
+
+def _store(**settings: str) -> Store:
+    return Store(dataclasses.replace(load_settings(**settings), conn_id=""))
+
+
+def _at(address: str) -> tuple[Store, str]:
+    """The bucket and prefix that an address names, and the key.
+
+    :raises BadReferenceError: if it is no address of an XCom
+    """
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    prefix = key.partition("dag_id=")[0].rstrip("/")
+    if not address.startswith("s3://") or not keys.is_any_key(key):
+        raise BadReferenceError(
+            f"{address} is no address of an XCom. They look like s3://bucket/prefix/dag_id=.../run_id=.../..."
+        )
+    return _store(bucket=bucket, prefix=prefix), key
