@@ -39,7 +39,8 @@ def find_access(conn_id: str) -> Access:
     :param conn_id: empty: boto3 searches for credentials by itself, as it does in a Python without Airflow
     :raises SettingError: if there is no such connection, or Airflow has no amazon provider
     """
-    if find_spec("airflow") is None:
+    airflow = find_spec("airflow")
+    if airflow is None or airflow.origin is None:  # or a folder of that name
         return _own_search()
     try:
         from include.s3_xcom.on_airflow.releases import release

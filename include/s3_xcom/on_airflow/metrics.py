@@ -66,7 +66,7 @@ def count_error() -> None:
 
 def _stats() -> Any:
     """Airflow's metrics; None in a notebook or script, which has not loaded Airflow."""
-    if "airflow" not in sys.modules:
+    if "airflow.configuration" not in sys.modules:
         return None
     from include.s3_xcom.on_airflow.releases import release
 
