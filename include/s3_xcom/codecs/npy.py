@@ -55,7 +55,7 @@ def write(value: np.ndarray) -> bytes:
 
 def read(body: bytes | memoryview) -> np.ndarray:
     """Inverse of :func:`write`. Errors as of :func:`decode`."""
-    shape, fortran_order, dtype, start = _read_header(body)
+    shape, fortran_order, dtype, start = read_header(body)
     # Before anything is allocated: what the header promises must be there.
     size = math.prod(shape) * dtype.itemsize
     if size != len(body) - start:
@@ -67,8 +67,8 @@ def read(body: bytes | memoryview) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
-def _read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order and dtype of an .npy file, and where its data start.
+def read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether in Fortran's order, and dtype of an .npy file, and where its data start.
 
     numpy's own functions for it read two of the three versions.
     """

@@ -44,7 +44,7 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """The sequence that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
+            stored = RemoteElements(store, reference, lambda body: [body], load_member)
         else:
             stored = RemoteElements(store, reference, split_lines, _load_line)
         return cls(stored, reference.info.type, reference.info.shape)
@@ -174,7 +174,7 @@ def _load_line(line: bytes, number: int) -> Any:
     return tagged_json.loads(line[1:])
 
 
-def _load_member(body: bytes, number: int) -> Any:
+def load_member(body: bytes, number: int) -> Any:
     """The element in a member of the archive."""
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)

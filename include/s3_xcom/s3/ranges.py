@@ -212,8 +212,9 @@ class RangedFile(io.RawIOBase):
     def fetch(self, spans: list[Span]) -> None:
         """Read some parts now, by several requests at once, and keep them until the file is closed.
 
-        Parts with little between them are read together.
+        Parts with little between them are read together, and none twice.
         """
+        spans = [span for span in spans if not any(_holds(kept, span) for kept, _ in self._fetched)]
         reading = Parallel(self._read, self._store.settings.transfer_connections)
         joined = [part for span in _join(spans) for part in cut(*span)]
         with heard(), contextlib.closing(reading.run(joined)) as parts:
@@ -262,6 +263,10 @@ class RangedFile(io.RawIOBase):
             if first <= start < end:
                 return data[start - first : stop - first]
         return None
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
 GAP_BYTES = 256 * 1024

@@ -177,18 +177,37 @@ def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] 
     if PARTS_KEY in metadata:
         return _from_parts(table, json.loads(metadata[PARTS_KEY]), labels)
     meta = tagged_json.loads(metadata.get(METADATA_KEY, b"null"))
-    return _from_table(table, meta, first, labels)
+    names = indexes.decode_labels(meta["labels"])
+    return _from_table(table, meta, first, None if labels is None else indexes.positions_of(labels, names))
+
+
+def from_some(table: pa.Table, first: int, positions: list[int]) -> Any:
+    """Some rows of some columns of what :func:`to_table` took.
+
+    :param table: of those columns, with those of the index behind them, and with all of the file's metadata
+    :param first: number of the first row; all are of one batch, if the file is made of several frames
+    :param positions: of the columns, in the file
+    """
+    metadata = table.schema.metadata or {}
+    text = metadata.get(METADATA_KEY, b"null")
+    if PARTS_KEY in metadata:
+        parts = json.loads(metadata[PARTS_KEY])
+        for rows, number in parts["parts"]:
+            if first < rows:
+                text = parts["texts"][number]
+                break
+            first -= rows
+    return _from_table(table, tagged_json.loads(text), first, positions)
 
 
 def _from_table(
-    table: pa.Table, meta: dict[str, Any], first: int | None = None, labels: Sequence[Any] | None = None
+    table: pa.Table, meta: dict[str, Any], first: int | None = None, positions: list[int] | None = None
 ) -> Any:
     if first is not None:
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [indexes.slice_level(level, first, table.num_rows) for level in levels]
     specs, names = meta["columns"], indexes.decode_labels(meta["labels"])
-    if labels is not None:
-        positions = indexes.positions_of(labels, names)
+    if positions is not None:
         specs, names = [specs[i] for i in positions], names[positions]
     index = indexes.decode_index(table, len(specs), meta["index"])
     arrays = table.columns[: len(specs)]
@@ -220,7 +239,10 @@ def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | 
     """The frames of a file that is made of several, joined."""
     texts, start, made = parts["texts"], 0, []
     for rows, number in parts["parts"]:
-        made.append(_from_table(table.slice(start, rows), tagged_json.loads(texts[number]), None, labels))
+        meta = tagged_json.loads(texts[number])
+        names = indexes.decode_labels(meta["labels"])
+        positions = None if labels is None else indexes.positions_of(labels, names)
+        made.append(_from_table(table.slice(start, rows), meta, None, positions))
         start += rows
     return joined(made)
 
@@ -247,6 +269,11 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     frame.attrs.update(first.attrs)
     may_repeat = first.flags.allows_duplicate_labels or not index.is_unique
     return frame if may_repeat else frame.set_flags(allows_duplicate_labels=False)
+
+
+def column_count(schema: pa.Schema) -> int:
+    """How many columns the frame in a file has; those of the index stand behind them."""
+    return len(json.loads(schema.metadata[METADATA_KEY])["columns"])
 
 
 def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[list[str], int]:

@@ -1,0 +1,174 @@
+"""Columns of values as a table to be shown, each with a chart of them."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom.admin.look.shown import ROWS, At, Bars, Column, Table, cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+CHARTED_ROWS = 1000
+"""What charts are made of at most."""
+
+BINS, FREQUENT = 10, 5
+
+
+@dataclass(frozen=True)
+class Values:
+    """Rows of a table, column by column.
+
+    :param columns: label, type and values of each
+    :param index: label and values of each level
+    """
+
+    columns: list[tuple[str, str, Sequence[Any]]]
+    index: list[tuple[str, Sequence[Any]]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        for values in [*(column[2] for column in self.columns), *(level[1] for level in self.index)]:
+            return len(values)
+        return 0
+
+    def with_more(self, other: Values) -> Values:
+        """These rows, and those of the same columns behind them."""
+        columns = [(*one[:2], [*one[2], *more[2]]) for one, more in zip(self.columns, other.columns)]
+        index = [(one[0], [*one[1], *more[1]]) for one, more in zip(self.index, other.index)]
+        return Values(columns, index)
+
+
+def table(
+    values: Values, at: At, of_rows: int | None, of_columns: int, known: Sequence[Column] = ()
+) -> Table:
+    """The first of some rows as a table, with charts of all of them.
+
+    :param at: where they stand in the whole table
+    :param of_rows: of the whole table
+    :param known: what is known of the columns otherwise, of as many or more
+    """
+    columns = []
+    for number, (label, kind, column) in enumerate(values.columns):
+        plain = known[number] if number < len(known) else Column(label, kind)
+        columns.append(replace(plain, label=label, kind=kind, chart=bars(column)))
+    columns += known[len(columns) :]
+    cells = [list(map(cell, column[:ROWS])) for _, _, column in values.columns]
+    levels = [list(map(cell, level[:ROWS])) for _, level in values.index]
+    shown = range(min(ROWS, values.rows))
+    rows = [([level[i] for level in levels], [column[i] for column in cells]) for i in shown]
+    return Table(
+        columns,
+        [label for label, _ in values.index],
+        rows,
+        at.row,
+        of_rows,
+        at.column,
+        of_columns,
+        min(values.rows, CHARTED_ROWS),
+    )
+
+
+def of_frame(value: Any) -> Values:
+    """A DataFrame, Series, Index or array of pandas."""
+    import pandas as pd
+
+    if isinstance(value, pd.Index):
+        value = pd.DataFrame(index=value)
+    elif not isinstance(value, (pd.DataFrame, pd.Series)):
+        value = pd.Series(value)
+    frame = value.to_frame() if isinstance(value, pd.Series) else value
+    columns = []
+    for i in range(frame.shape[1]):
+        column = frame.iloc[:, i]
+        columns.append((str(frame.columns[i]), str(column.dtype), _as_list(column)))
+    levels = [frame.index.get_level_values(i) for i in range(frame.index.nlevels)]
+    index = [("" if level.name is None else str(level.name), _as_list(level)) for level in levels]
+    return Values(columns, index)
+
+
+def _as_list(values: pd.Series | pd.Index) -> list[Any]:
+    return [
+        values.iloc[i] if hasattr(values, "iloc") else values[i]
+        for i in range(min(len(values), CHARTED_ROWS))
+    ]
+
+
+def of_arrow(value: pa.Table, first: int) -> Values:
+    """A table of pyarrow, whose rows have numbers.
+
+    :param first: the number of the first row
+    """
+    some = value.slice(0, CHARTED_ROWS)
+    columns = [
+        (name, str(some.schema.types[i]), some.column(i).to_pylist())
+        for i, name in enumerate(some.schema.names)
+    ]
+    return Values(columns, [("", range(first, first + some.num_rows))])
+
+
+def of_records(records: Sequence[dict[str, Any]], first: int) -> Values:
+    """Rows that are dicts with the same keys, and numbers for labels."""
+    labels = list(records[0]) if records else []
+    columns = [(label, "", [record.get(label) for record in records]) for label in labels]
+    return Values(columns, [("", range(first, first + len(records)))])
+
+
+def bars(values: Sequence[Any]) -> Bars | None:
+    """How the values of a column spread: ranges of numbers and moments, or the most frequent of others."""
+    known = [value for value in values if cell(value) is not None]
+    if len(known) < 2:
+        return None
+    numbers = _numbers(known)
+    if numbers is not None and len(set(numbers)) > BINS:
+        return _histogram(known, numbers)
+    counts = Counter(map(cell, known)).most_common(FREQUENT)
+    return Bars(counts) if counts[0][1] > 1 else None
+
+
+def _numbers(values: list[Any]) -> list[float] | None:
+    """Numbers to sort the values by; None if they are of a kind that has none."""
+    import numpy as np
+
+    try:
+        if all(isinstance(x, (datetime.datetime, datetime.date)) for x in values):
+            return [_moment(x) for x in values]
+        kinds = (int, float, decimal.Decimal, np.number)
+        if all(isinstance(x, kinds) and not isinstance(x, bool) for x in values):
+            numbers = list(map(float, values))
+            return numbers if np.isfinite(numbers).all() else None
+    except (OverflowError, ValueError, TypeError):
+        pass
+    return None
+
+
+def _moment(value: datetime.date) -> float:
+    if isinstance(value, datetime.datetime):
+        naive = (
+            value.replace(tzinfo=None) if value.tzinfo is None else value.astimezone(datetime.timezone.utc)
+        )
+        return naive.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return float(value.toordinal())
+
+
+def _histogram(values: list[Any], numbers: list[float]) -> Bars | None:
+    import numpy as np
+
+    try:
+        counts, edges = np.histogram(numbers, BINS)
+    except ValueError:  # they are too near to each other
+        return None
+    of_bin = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, BINS - 1)
+    named = []
+    for number, count in enumerate(counts.tolist()):
+        inside = [(x, value) for x, value, own in zip(numbers, values, of_bin) if own == number]
+        least, most = (min(inside)[1], max(inside)[1]) if inside else (None, None)
+        named.append((f"{cell(least)} to {cell(most)}" if inside else "none", count))
+    return Bars(named, is_histogram=True)

@@ -1,0 +1,124 @@
+"""Files, by what they hold: tables, JSON, texts and images."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import PurePosixPath
+
+from include.s3_xcom.admin.look import columns, texts, trees
+from include.s3_xcom.admin.look.limited import MAX_BYTES, LimitedFile
+from include.s3_xcom.admin.look.shown import COLUMNS, ROWS, At, Picture, Shown
+from include.s3_xcom.errors import FormatError
+from include.s3_xcom.reference import human_size
+
+_IMAGES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+"""By what they start with. No SVG: browsers run what is in it."""
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+_RESERVED_BYTES = 64 * 1024
+"""What other reads of the same look may still take."""
+
+
+def look(file: LimitedFile, at: At) -> Shown:
+    """An object that is a file."""
+    suffix = PurePosixPath(file.reference.info.name or "").suffix.lower()
+    if suffix == ".parquet":
+        from include.s3_xcom.admin.look import tables
+
+        return tables.look(file, at)
+    data, is_all = file.head()
+    kind = _image_type(data)
+    if kind is not None:
+        return _look_at_image(file, kind)
+    if suffix in _SEPARATORS:
+        return _look_at_csv(data, is_all, _SEPARATORS[suffix])
+    if suffix == ".json" and is_all:
+        return trees.of_json(data, "json")
+    return texts.of_text(data, is_all)
+
+
+def _image_type(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
+
+
+def _look_at_image(file: LimitedFile, media_type: str) -> Shown:
+    largest = MAX_BYTES - _RESERVED_BYTES
+    if file.size() > largest:
+        return Shown([f"An image of more than {human_size(largest)} is not shown here. Download it."])
+    return Shown(picture=Picture(media_type, file.part(0, file.size()), file.reference.info.name or ""))
+
+
+def _look_at_csv(data: bytes, is_all: bool, separator: str) -> Shown:
+    text = data.decode("utf-8-sig", "strict" if is_all else "ignore") if _is_text(data, is_all) else None
+    if text is None:
+        return texts.of_text(data, is_all)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error:
+        return texts.of_text(data, is_all)
+    lines = [line for line in (lines if is_all else lines[:-1]) if line]
+    if len(lines) < 2:
+        return texts.of_text(data, is_all)
+    labels, rows = lines[0], lines[1:]
+    cells = [
+        [row[i] if i < len(row) and row[i] else None for row in rows]
+        for i in range(min(COLUMNS, len(labels)))
+    ]
+    values = columns.Values(
+        [(label, "", column) for label, column in zip(labels, cells)], [("", range(len(rows)))]
+    )
+    notes = (
+        []
+        if is_all and len(rows) <= ROWS
+        else ["Only its first rows are shown, its first line as their names."]
+    )
+    return Shown(notes, table=columns.table(values, At(), len(rows) if is_all else None, len(labels)))
+
+
+def _is_text(data: bytes, is_all: bool) -> bool:
+    try:
+        data.decode("utf-8", "strict" if is_all else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
+def look_at_archive(file: LimitedFile, at: At) -> Shown:
+    """An object of a value that holds frames, arrays or much binary data: a ZIP archive."""
+    from include.s3_xcom.admin.look.limited import WHOLE_BYTES
+    from include.s3_xcom.admin.look.values import of_value
+    from include.s3_xcom.codecs import bundle, decode
+
+    if file.size() > WHOLE_BYTES:
+        return _members(file)
+    body = file.part(0, file.size())
+    try:
+        return of_value(decode("zip", body, trees.file_within))
+    except FormatError:
+        return trees.of_json(bundle.read(body)[0], "tagged")
+
+
+def _members(file: LimitedFile) -> Shown:
+    """What an archive holds, by the directory at its end."""
+    import zipfile
+
+    try:
+        file.part(max(0, file.size() - _RESERVED_BYTES), file.size())
+        with zipfile.ZipFile(file) as archive:
+            members = [(info.filename, f"{info.file_size:,} bytes") for info in archive.infolist()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise FormatError(f"The stored archive cannot be read ({type(error).__name__}).") from None
+    children = trees.of_several(members)
+    note = "The value holds frames, arrays or bytes, which are too large together; these are the parts of it."
+    return Shown(
+        [note], tree=trees.Node("", f"{len(members):,} parts", children, len(members) - len(children))
+    )

@@ -1,0 +1,108 @@
+"""An object of which only little is read, however large it is."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+
+from include.s3_xcom.codecs.compression import GZIP_WINDOW
+from include.s3_xcom.errors import FormatError, XComError
+from include.s3_xcom.reference import Reference, human_size
+from include.s3_xcom.s3.ranges import RangedFile, Span
+from include.s3_xcom.s3.store import Store
+
+MAX_REQUESTS, MAX_BYTES = 4, 2 * 1024 * 1024
+"""For one look at one object."""
+
+WHOLE_BYTES = 1024 * 1024
+"""An object up to this is read as a whole where a part would not tell enough."""
+
+HEAD_BYTES = 64 * 1024
+"""What is read of the start of a longer text."""
+
+MAX_PLAIN_BYTES = 8 * 1024 * 1024
+"""What is made of compressed bytes at most."""
+
+
+class TooMuchError(XComError):
+    """More would have to be read than a look may read."""
+
+
+class LimitedFile(RangedFile):
+    """An object as a file in which one can seek, which gives up before it reads too much.
+
+    :param requests: how many S3 was asked before, such as for what the object is
+    :ivar requests: how many S3 was asked
+    :ivar received: how much of the object was read, in bytes
+    :raises TooMuchError: from any method that reads
+    """
+
+    def __init__(self, store: Store, reference: Reference, requests: int = 0) -> None:
+        super().__init__(store, reference)
+        self.reference = reference
+        self.settings = store.settings
+        self.requests = requests
+        self.received = 0
+        self._counting = threading.Lock()
+
+    @property
+    def bytes_left(self) -> int:
+        return MAX_BYTES - self.received if self.requests < MAX_REQUESTS else 0
+
+    def part(self, start: int, stop: int) -> bytes:
+        """Some of the object's bytes, by one request if they were not read before."""
+        stop = min(stop, self.size())
+        self.fetch([(start, stop)])
+        self.seek(start)
+        return self.read(stop - start)
+
+    def head(self) -> tuple[bytes, bool]:
+        """The start of what the object holds, not compressed, and whether that is all of it.
+
+        :raises FormatError: if it cannot be decompressed
+        """
+        compression = self.reference.info.compression
+        if compression is None:
+            is_all = self.size() <= WHOLE_BYTES
+            return self.part(0, self.size() if is_all else HEAD_BYTES), is_all
+        data = self.part(0, WHOLE_BYTES)
+        plain = _decompressed(compression, data, MAX_PLAIN_BYTES)
+        is_all = len(data) == self.size() and len(plain) == self.reference.info.raw_size
+        return (plain if is_all else plain[:HEAD_BYTES]), is_all
+
+    def _read(self, span: Span) -> memoryview:
+        size = span[1] - span[0]
+        with self._counting:
+            if size > self.bytes_left:
+                raise TooMuchError(
+                    f"To show this, more than {MAX_REQUESTS} requests or {human_size(MAX_BYTES)} are needed."
+                )
+            self.requests += 1
+            self.received += size
+        return super()._read(span)
+
+
+def _decompressed(name: str, data: bytes, limit: int) -> bytes:
+    """The start of what was compressed, of which the end may be missing."""
+    try:
+        if name == "gzip":
+            return zlib.decompressobj(GZIP_WINDOW).decompress(data, limit)
+        if name == "zstd":
+            return _decompressed_zstd(data, limit)
+    except (zlib.error, OSError, ValueError) as error:
+        raise FormatError(f"The stored data cannot be decompressed ({type(error).__name__}).") from None
+    raise FormatError(f"It is compressed as {name!r:.20}, which is not known. Update include/.")
+
+
+def _decompressed_zstd(data: bytes, limit: int) -> bytes:
+    import pyarrow as pa
+
+    plain = bytearray()
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        try:
+            while len(plain) < limit and (piece := stream.read(HEAD_BYTES)):
+                plain += piece
+        except OSError:  # the end is missing
+            if not plain:
+                raise
+    return bytes(plain[:limit])

@@ -1,0 +1,51 @@
+"""Texts and bytes."""
+
+from __future__ import annotations
+
+from include.s3_xcom.admin.look.limited import LimitedFile
+from include.s3_xcom.admin.look.shown import At, Shown
+from include.s3_xcom.reference import human_size
+
+CHARACTERS = 20_000
+BYTES_A_LINE, LINES = 16, 64
+
+
+def look(file: LimitedFile, at: At) -> Shown:
+    """An object that is text."""
+    return of_text(*file.head())
+
+
+def look_at_bytes(file: LimitedFile, at: At) -> Shown:
+    """An object that is any bytes."""
+    data, is_all = file.head()
+    return Shown([_how_much(data, is_all, BYTES_A_LINE * LINES, "bytes")], text=hexadecimal(data))
+
+
+def of_text(data: bytes, is_all: bool) -> Shown:
+    """The start of a text; of what is none, its bytes.
+
+    :param is_all: whether there is no more
+    """
+    try:
+        # The cut may fall within a character.
+        text = data.decode("utf-8", "strict" if is_all else "ignore")
+    except UnicodeDecodeError:
+        return Shown(["It is no text in UTF-8."], text=hexadecimal(data))
+    notes = [_how_much(text, is_all, CHARACTERS, "characters")]
+    return Shown([note for note in notes if note], text=text[:CHARACTERS])
+
+
+def _how_much(data: bytes | str, is_all: bool, limit: int, unit: str) -> str:
+    if is_all and len(data) <= limit:
+        return ""
+    return f"Only its first {min(len(data), limit):,} {unit} are shown."
+
+
+def hexadecimal(data: bytes) -> str:
+    """The first bytes as numbers, and beside them as characters where they are some."""
+    lines = []
+    for start in range(0, min(len(data), BYTES_A_LINE * LINES), BYTES_A_LINE):
+        part = data[start : start + BYTES_A_LINE]
+        characters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        lines.append(f"{start:08x}  {part.hex(' '):{3 * BYTES_A_LINE - 1}}  {characters}")
+    return "\n".join(lines) or human_size(len(data))

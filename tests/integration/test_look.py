@@ -1,0 +1,241 @@
+"""A look at one object, whatever it is: little is read, and what is shown is right."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import zipfile
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom.admin import preview
+from include.s3_xcom.admin.look import At, LimitedFile, Shown, look
+from include.s3_xcom.admin.look.limited import MAX_BYTES, MAX_REQUESTS
+from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, StorageError
+from include.s3_xcom.s3.store import Store
+
+LARGE = pd.DataFrame(
+    {
+        "n": range(400_000),
+        "x": np.random.default_rng(0).random(400_000),
+        "t": [f"text {i}" for i in range(400_000)],
+        "when": pd.date_range("2026-01-01", periods=400_000, freq="s", tz="Europe/Berlin"),
+    }
+)
+
+
+@pytest.fixture
+def look_at(prefix, task, moved):
+    """Push a value, and look at it. S3 must have been asked little."""
+
+    def look_at(value: Any, at: At = At(), *, pushed: bool = False) -> Shown:
+        if not pushed:
+            task.push(value)
+        store = Store.configured()
+        reference = preview.find(store, task.object_key())
+        moved.clear()
+        file = LimitedFile(store, reference)
+        shown = look(file, at)
+        assert len(moved) == file.requests <= MAX_REQUESTS
+        assert sum(size for _, size in moved) == file.received <= MAX_BYTES
+        return shown
+
+    return look_at
+
+
+def cells(shown: Shown) -> list[list[str | None]]:
+    return [row for _, row in shown.table.rows]
+
+
+def test_a_frame_is_a_table_with_types_and_what_parquet_says_of_all_rows(look_at):
+    frame = pd.DataFrame(
+        {
+            "n": pd.array([3, 1, None], "Int64"),
+            "d": [Decimal("1.50"), None, Decimal("0.25")],
+            "day": [datetime.date(2026, 1, 2), datetime.date(2026, 1, 1), None],
+            "t": ["b", "b", "a"],
+        },
+        index=pd.Index(["x", "y", "z"], name="id"),
+    )
+    table = look_at(frame).table
+    assert table.index == ["id"]
+    assert table.rows == [
+        (["x"], ["3", "1.50", "2026-01-02", "b"]),
+        (["y"], ["1", None, "2026-01-01", "b"]),
+        (["z"], [None, "0.25", None, "a"]),
+    ]
+    assert [column.label for column in table.columns] == ["n", "d", "day", "t"]
+    assert [column.nulls for column in table.columns] == [1, 1, 1, 0]
+    assert [column.least for column in table.columns] == ["1", "0.25", "2026-01-01", "a"]
+    assert [column.most for column in table.columns] == ["3", "1.50", "2026-01-02", "b"]
+    assert table.columns[0].kind == "Int64"
+    assert table.columns[3].chart.bars == [("b", 2), ("a", 1)]
+    assert (table.of_rows, table.of_columns) == (3, 4)
+
+
+@pytest.mark.parametrize("wrap", [lambda frame: frame, rows, lambda frame: batches(frame, 1000)])
+def test_of_a_large_frame_some_rows_are_shown(look_at, wrap):
+    for number, row in enumerate([0, 50, 1000, 399_990]):
+        shown = look_at(wrap(LARGE), At(row), pushed=number > 0)
+        table, first = shown.table, LARGE.iloc[row]
+        expected = [str(first["n"]), str(first["x"]), first["t"], str(first["when"])]
+        [*_, cells_of_first] = [table.rows[0][1]]
+        assert cells_of_first == expected[: len(cells_of_first)]
+        assert len(cells_of_first) == 4 or "small enough here" in shown.notes[0]
+        assert (table.first, table.of_rows, len(table.rows)) == (row, 400_000, 10 if row > 399_000 else 50)
+        assert (table.columns[0].least, table.columns[0].most) == ("0", "399999")
+        assert [column.label for column in table.columns] == list(LARGE.columns)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (pd.Series([1.5, None], name="s"), [["1.5"], [None]]),
+        (pd.DataFrame({"a": [{"b": [1]}, None]}), [["{'b': [1]}"], [None]]),
+        (pd.DataFrame({("a", 1): ["x"], ("a", 2): ["y"]}), [["x", "y"]]),
+        (pd.DataFrame({"a": pd.Categorical(["x", "y", "x"])}), [["x"], ["y"], ["x"]]),
+        (pd.DataFrame({"a": [Decimal("1.5"), "text", (1, 2)]}), [["1.5"], ["text"], ["(1, 2)"]]),
+        (pd.DataFrame({"a": []}), []),
+        (pd.DataFrame(index=[1, 2]), [[], []]),
+        (pd.Index(["a", "b"]), [[], []]),
+        (pd.array([1, None], "Int64"), [["1"], [None]]),
+        (rows(pd.DataFrame({"a": [Decimal("1.50"), None], "b": ["x", "y"]})), [["1.50", "x"], [None, "y"]]),
+        (rows(pd.DataFrame({"a": []})), []),
+        (batches(pd.DataFrame({"a": [1, 2, 3]}), 2), [["1"], ["2"], ["3"]]),
+        (batches(pd.DataFrame({"a": range(n, n + 2)}) for n in range(2)), [["0"], ["1"], ["1"], ["2"]]),
+        (batches(pd.DataFrame([range(100)] * 4), 2), None),
+        (pa.table({"a": [1, None]}), [["1"], [None]]),
+        (pa.table({"a": pa.array([[1], None])}), [["[1]"], [None]]),
+        (np.arange(6).reshape(2, 3), [["0", "1", "2"], ["3", "4", "5"]]),
+        (np.arange(6).reshape(2, 3, order="F"), [["0", "2", "4"], ["1", "3", "5"]]),
+        (np.array(["a", "b"]), [["a"], ["b"]]),
+        (np.zeros((0, 3)), []),
+        (np.array(5), [["5"]]),
+    ],
+)
+def test_what_has_rows_is_shown_as_a_table(look_at, value, expected):
+    shown = look_at(value)
+    if expected is not None:
+        assert cells(shown) == expected, shown
+    assert len(shown.table.columns) >= len(expected[0] if expected else [])
+
+
+@pytest.mark.parametrize("column", [0, 30, 60, 90])
+def test_columns_are_shown_some_at_a_time(look_at, column):
+    table = look_at(pd.DataFrame([range(100)] * 3), At(1, column)).table
+    assert [each.label for each in table.columns] == [str(n) for n in range(column, min(100, column + 30))]
+    assert table.rows[0][1] == [each.label for each in table.columns]
+
+
+def outline(node: Any) -> Any:
+    return (node.label, node.text, *map(outline, node.children)) if node.children else (node.label, node.text)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {"a": [1, None], "b": "x"},
+            ("", "dict of 2", ("a", "list of 2", ("0", "1"), ("1", "None")), ("b", "'x'")),
+        ),
+        ({1: (Decimal("2.0"),)}, ("", "dict of 1", ("1", "tuple of 1", ("0", "2.0")))),
+        ([], ("", "list of 0")),
+        ({"deep": [[[["x"]]]]}, None),
+    ],
+)
+def test_dicts_and_lists_are_trees(look_at, value, expected):
+    shown = look_at(value)
+    assert expected is None or outline(shown.tree) == expected
+
+
+def test_items_are_shown_element_by_element(look_at):
+    values = [{"n": n, "text": "x" * 100} for n in range(5000)]
+    for number, at in enumerate([0, 2, 4999]):
+        shown = look_at(items(values), At(at), pushed=number > 0)
+        first = shown.tree.children[0]
+        assert outline(first) == (str(at), "dict of 2", ("n", str(at)), ("text", repr("x" * 100)))
+        assert (shown.elements[0], shown.of_elements) == (at, 5000)
+
+
+@pytest.mark.parametrize(
+    "value", [b"a" * 100_000, np.arange(10), pd.DataFrame({"a": [1]}), pa.table({"a": [1]})]
+)
+def test_members_of_an_archive_are_shown_one_by_one(look_at, value):
+    shown = look_at(items([b"first", value] * 20), At(1))
+    assert (shown.elements, shown.of_elements) == ((1, 2), 40)
+    assert shown.table or shown.text
+
+
+def test_a_value_with_frames_in_it_is_a_tree(look_at):
+    shown = look_at({"frame": pd.DataFrame({"a": [1]}), "n": 1})
+    assert [node.label for node in shown.tree.children] == ["frame", "n"]
+    large = look_at({"frame": LARGE, "n": 1})
+    assert "value.json" in [node.label for node in large.tree.children]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("size", [100, 5_000_000])
+def test_texts_are_shown_from_their_start(look_at, monkeypatch, compression, size):
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__COMPRESSION", compression)
+    text = "".join(map(str, np.random.default_rng(0).integers(0, 10, 2000))) * (size // 2000 + 1)
+    assert text.startswith(look_at(text).text)
+    assert look_at([text]).text or size == 100 or compression != "none"
+    shown = look_at(np.arange(size))
+    assert cells(shown)[:3] == [["0"], ["1"], ["2"]]
+    assert shown.plot.rows[0][:2] == [0.0, shown.plot.rows[0][1]]
+
+
+def files() -> dict[str, tuple[bytes, Any]]:
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2]}), parquet)
+    png = bytes.fromhex("89504e470d0a1a0a") + b"0" * 100
+    return {
+        "a.csv": (b"a,b\n1,2\n3,\n", [["1", "2"], ["3", None]]),
+        "a.parquet": (parquet.getvalue(), [["1"], ["2"]]),
+        "a.json": (b'{"a": [1]}', "dict of 1"),
+        "a.txt": ("ä text".encode(), "ä text"),
+        "a.bin": (bytes(range(256)), "00 01 02"),
+        "a.png": (png, png),
+        "wrong.png": (b"<script>alert(1)</script>", "<script>alert(1)</script>"),
+        "a.svg": (b"<svg onload='alert(1)'/>", "<svg onload='alert(1)'/>"),
+        "a.html": (b"<script>alert(1)</script>", "<script>alert(1)</script>"),
+        "empty.csv": (b"", ""),
+    }
+
+
+@pytest.mark.parametrize("name", files())
+def test_files_are_shown_by_what_they_hold(look_at, tmp_path, name):
+    content, expected = files()[name]
+    (tmp_path / name).write_bytes(content)
+    shown = look_at(File(tmp_path / name))
+    if shown.table:
+        assert cells(shown) == expected
+    elif shown.picture:
+        assert (shown.picture.data, shown.picture.media_type) == (expected, "image/png")
+    elif shown.tree:
+        assert shown.tree.text == expected
+    else:
+        assert expected in shown.text
+
+
+def test_no_class_is_loaded_to_be_looked_at(look_at, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__ALLOWED_DESERIALIZATION_CLASSES", "tests.*")
+    from tests.helpers.kinds import Point
+
+    for value in ([Point(1, 2)], pd.DataFrame({"p": [Point(1, 2)]}), items([Point(1, 2)])):
+        shown = look_at(value)
+        text = str(shown)
+        assert "Point" in text
+        assert "Point(" not in text
+
+
+def test_a_pickle_is_not_loaded(look_at, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__ENABLE_XCOM_PICKLING", "true")
+    assert "never loaded just to be looked at" in look_at(object).notes[0]
