@@ -151,7 +151,7 @@ def parse_ids(key: str) -> dict[str, KeyId]:
     :raises BadReferenceError: if no push makes such keys
     """
     match = _match(key)
-    return {name: _decode_id(match[name]) for name in ("dag_id", "run_id", "task_id", "key")}
+    return {name: decode_id(match[name]) for name in ("dag_id", "run_id", "task_id", "key")}
 
 
 def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
@@ -177,7 +177,8 @@ def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
     return re.sub(r"%.?$", "", head) + digest
 
 
-def _decode_id(segment: str) -> KeyId:
+def decode_id(segment: str) -> KeyId:
+    """What a segment of a key tells about the id in it. Inverse of :func:`encode_id`, if the id is whole."""
     if not _SHORTENED.search(segment):
         return KeyId(unquote(segment), is_whole=True)
     # What the cut left of a character is no part of the id.

@@ -267,7 +267,7 @@ class Worker:
                 right = action()
                 done.set()
             return (SUCCEEDED, "") if right else (WRONG, "another value")
-        except Exception as caught:
+        except BaseException as caught:  # which a task's timeout is since Airflow 2.8
             if caught is not error:
                 return WRONG, f"{type(caught).__name__}: {caught}"[:300]
             took = time.monotonic() - raised[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import zipfile
 from decimal import Decimal
 from typing import Any
 
@@ -18,9 +17,9 @@ from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.admin import preview
 from include.s3_xcom.admin.look import At, LimitedFile, Shown, look
 from include.s3_xcom.admin.look.limited import MAX_BYTES, MAX_REQUESTS
-from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, StorageError
 from include.s3_xcom.s3.store import Store
 
+START = At()
 LARGE = pd.DataFrame(
     {
         "n": range(400_000),
@@ -35,7 +34,7 @@ LARGE = pd.DataFrame(
 def look_at(prefix, task, moved):
     """Push a value, and look at it. S3 must have been asked little."""
 
-    def look_at(value: Any, at: At = At(), *, pushed: bool = False) -> Shown:
+    def look_at(value: Any, at: At = START, *, pushed: bool = False) -> Shown:
         if not pushed:
             task.push(value)
         store = Store.configured()

@@ -235,8 +235,10 @@ from airflow.models import DagRun, TaskInstance
 from airflow.operators.empty import EmptyOperator
 from airflow.utils.session import create_session
 from airflow.models import import_all_models
-import datetime
+import datetime, importlib.util
 import_all_models()
+if importlib.util.find_spec("airflow.providers.fab"):
+    import airflow.providers.fab.auth_manager.models
 Base.metadata.create_all(settings.engine)
 date = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 with create_session() as session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import FormatError
@@ -44,6 +44,37 @@ def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -
     with _opened(store, reference) as (file, parquet):
         names, count = frames.stored_columns(parquet.schema_arrow, labels)
         return _read(file, parquet, names).select(range(count)).replace_schema_metadata(None)
+
+
+def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
+    """A frame in parts of some rows, of which one is in memory, with its row group. At least one part.
+
+    Of a table of pyarrow's, frames.
+
+    :raises StorageError: if S3 does not give it, also later
+    """
+    from include.s3_xcom.codecs.parquet import frames
+
+    with _opened(store, reference) as (file, parquet):
+        metadata, first = parquet.metadata.metadata or {}, 0
+        is_frame = frames.METADATA_KEY in metadata
+        positions = list(range(frames.column_count(parquet.schema_arrow))) if is_frame else []
+        for table in _tables(file, parquet, rows):
+            yield frames.from_some(table, metadata, first, positions) if is_frame else table.to_pandas()
+            first += table.num_rows
+        if not first:
+            yield frames.from_table(parquet.read()) if is_frame else parquet.read().to_pandas()
+
+
+def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    names = set(parquet.schema_arrow.names)
+    for number in range(parquet.metadata.num_row_groups):
+        file.forget()
+        file.fetch(list(_spans(parquet.metadata, names, [number])))
+        for batch in parquet.iter_batches(rows, row_groups=[number]):
+            yield pa.Table.from_batches([batch])
 
 
 def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dataset.Dataset:
@@ -97,13 +128,14 @@ def fetch_footer(file: RangedFile) -> None:
 
 
 def _read(file: RangedFile, parquet: pq.ParquetFile, names: list[str]) -> pa.Table:
-    file.fetch(list(_spans(parquet.metadata, set(names))))
+    groups = range(parquet.metadata.num_row_groups)
+    file.fetch(list(_spans(parquet.metadata, set(names), groups)))
     return parquet.read(columns=names).select(names)
 
 
-def _spans(metadata: pq.FileMetaData, names: set[str]) -> Iterator[Span]:
-    """Where the columns lie, in each row group."""
-    for i in range(metadata.num_row_groups):
+def _spans(metadata: pq.FileMetaData, names: set[str], groups: Iterable[int]) -> Iterator[Span]:
+    """Where some columns lie in some row groups."""
+    for i in groups:
         group = metadata.row_group(i)
         for j in range(group.num_columns):
             column = group.column(j)

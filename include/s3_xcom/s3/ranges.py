@@ -220,6 +220,10 @@ class RangedFile(io.RawIOBase):
         with heard(), contextlib.closing(reading.run(joined)) as parts:
             self._fetched += zip(joined, parts)
 
+    def forget(self) -> None:
+        """Keep nothing of what was fetched before."""
+        self._fetched.clear()
+
     def readable(self) -> bool:
         return True
 
@@ -251,7 +255,7 @@ class RangedFile(io.RawIOBase):
         return done
 
     def close(self) -> None:
-        self._fetched.clear()
+        self.forget()
         super().close()
 
     def _read(self, span: Span) -> memoryview:

@@ -88,17 +88,21 @@ def of_frame(value: Any) -> Values:
     columns = []
     for i in range(frame.shape[1]):
         column = frame.iloc[:, i]
-        columns.append((str(frame.columns[i]), str(column.dtype), _as_list(column)))
+        values = _as_list(column)
+        columns.append((str(frame.columns[i]), _kind(str(column.dtype), values), values))
     levels = [frame.index.get_level_values(i) for i in range(frame.index.nlevels)]
     index = [("" if level.name is None else str(level.name), _as_list(level)) for level in levels]
     return Values(columns, index)
 
 
+def _kind(dtype: str, values: list[Any]) -> str:
+    """The type of a column; of one of objects, the type of these."""
+    kinds = {type(value).__name__ for value in values if cell(value) is not None}
+    return kinds.pop() if dtype == "object" and len(kinds) == 1 else dtype
+
+
 def _as_list(values: pd.Series | pd.Index) -> list[Any]:
-    return [
-        values.iloc[i] if hasattr(values, "iloc") else values[i]
-        for i in range(min(len(values), CHARTED_ROWS))
-    ]
+    return list(getattr(values, "iloc", values)[:CHARTED_ROWS])
 
 
 def of_arrow(value: pa.Table, first: int) -> Values:

@@ -21,8 +21,8 @@ from include.s3_xcom.errors import FormatError, XComError
 from include.s3_xcom.mapped.stored_columns import fetch_footer
 from include.s3_xcom.reference import human_size
 
-PLAIN_BYTES = 32 * 1024 * 1024
-"""What is decoded at a time, at most: any row may hold as much as all pages of its column together."""
+PLAIN_BYTES = 16 * 1024 * 1024
+"""What is decoded at most: any row may hold as much as all pages of its columns together."""
 
 SECONDS = 1.0
 """After which a row that lies far within its row group is not looked for any longer."""
@@ -38,8 +38,8 @@ def look(file: LimitedFile, at: At) -> Shown:
         return Shown(
             [f"It has so many columns that what they are takes more than {human_size(MAX_BYTES)} to read."]
         )
-    schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
-    count = column_count(schema)
+    rows, metadata = parquet.metadata.num_rows, parquet.metadata.metadata or {}
+    count = column_count(parquet.schema_arrow)
     at = At(at.row if at.row < rows else 0, at.column if at.column < count else 0)
     wanted = list(range(at.column, min(at.column + COLUMNS, count)))
     known = described(parquet, wanted)
@@ -50,7 +50,7 @@ def look(file: LimitedFile, at: At) -> Shown:
     table = _rows_of(parquet, group, at.row - start, fitting)
     if table is None:
         return _without_rows(known, at, rows, count, "This row lies too far within its row group.")
-    values, notes = _decoded(table, schema, at.row, fitting)
+    values, notes = _decoded(table, metadata, at.row, fitting)
     while (
         missing := min(ROWS, rows - at.row) - values.rows
     ) > 0 and group + 1 < parquet.metadata.num_row_groups:
@@ -58,7 +58,7 @@ def look(file: LimitedFile, at: At) -> Shown:
         if _that_fit(file, parquet, group, fitting) != fitting:
             break
         more = _rows_of(parquet, group, 0, fitting).slice(0, missing)
-        values = values.with_more(_decoded(more, schema, at.row + values.rows, fitting)[0])
+        values = values.with_more(_decoded(more, metadata, at.row + values.rows, fitting)[0])
     if len(fitting) < len(wanted):
         notes.append(
             f"Of {len(wanted)} columns, {len(fitting)} are small enough here to be read for a look; "
@@ -201,30 +201,36 @@ def _rows_of(parquet: pq.ParquetFile, group: int, offset: int, positions: list[i
     chunks = _chunks(metadata.row_group(group), set(names))
     plain = sum(chunk.plain for name in names for chunk in chunks[name])
     at_once = max(1, min(CHARTED_ROWS, PLAIN_BYTES // max(1, plain)))
-    give_up, taken, batches = time.monotonic() + SECONDS, 0, []
+    give_up, taken, kept_bytes, batches = time.monotonic() + SECONDS, 0, 0, []
     for batch in parquet.iter_batches(at_once, row_groups=[group], columns=names, use_threads=False):
-        if taken + batch.num_rows > offset:
-            batches.append(batch)
         taken += batch.num_rows
+        if taken > offset:
+            batches.append(batch)
+            kept_bytes += sum(map(_plain_bytes, batch.columns))
         is_late = time.monotonic() > give_up
-        if taken >= offset + (ROWS if is_late else CHARTED_ROWS):
-            break
         if is_late and taken <= offset:
             return None
+        if kept_bytes >= PLAIN_BYTES or taken >= offset + (ROWS if is_late else CHARTED_ROWS):
+            break
     table = pa.Table.from_batches(batches, batches[0].schema) if batches else schema.empty_table()
     skipped = max(0, offset - (taken - table.num_rows))
     return table.select(names).slice(skipped, CHARTED_ROWS)
 
 
+def _plain_bytes(array: pa.Array) -> int:
+    """What the values take at most when each stands for itself."""
+    is_dictionary = pa.types.is_dictionary(array.type)
+    return len(array) * array.dictionary.nbytes if is_dictionary else array.nbytes
+
+
 def _decoded(
-    table: pa.Table, schema: pa.Schema, first: int, positions: list[int]
+    table: pa.Table, metadata: dict[bytes, bytes], first: int, positions: list[int]
 ) -> tuple[Values, list[str]]:
     """The values as they were pushed; as they are stored, where they cannot be rebuilt here."""
-    if frames.METADATA_KEY not in (schema.metadata or {}):
+    if frames.METADATA_KEY not in metadata:
         return columns.of_arrow(table, first), []
     try:
-        with_metadata = table.replace_schema_metadata(schema.metadata)
-        return columns.of_frame(frames.from_some(with_metadata, first, positions)), []
+        return columns.of_frame(frames.from_some(table, metadata, first, positions)), []
     except Exception as error:  # what lies in a bucket can be wrong in any way
         why = "holds objects of classes" if isinstance(error, FormatError) else "cannot be rebuilt here"
         shown = table.select(range(len(positions)))
@@ -251,5 +257,5 @@ def of_arrow_table(table: pa.Table, at: At) -> Shown:
     positions = list(range(at.column, min(at.column + COLUMNS, count)))
     chosen = [*positions, *range(count, table.num_columns)]
     some = table.slice(at.row, CHARTED_ROWS).select(chosen)
-    values, notes = _decoded(some, table.schema, at.row, positions)
+    values, notes = _decoded(some, table.schema.metadata or {}, at.row, positions)
     return Shown(notes, table=columns.table(values, at, table.num_rows, count))

@@ -181,14 +181,14 @@ def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] 
     return _from_table(table, meta, first, None if labels is None else indexes.positions_of(labels, names))
 
 
-def from_some(table: pa.Table, first: int, positions: list[int]) -> Any:
+def from_some(table: pa.Table, metadata: dict[bytes, bytes], first: int, positions: list[int]) -> Any:
     """Some rows of some columns of what :func:`to_table` took.
 
-    :param table: of those columns, with those of the index behind them, and with all of the file's metadata
+    :param table: of those columns, with those of the index behind them
+    :param metadata: of the file
     :param first: number of the first row; all are of one batch, if the file is made of several frames
     :param positions: of the columns, in the file
     """
-    metadata = table.schema.metadata or {}
     text = metadata.get(METADATA_KEY, b"null")
     if PARTS_KEY in metadata:
         parts = json.loads(metadata[PARTS_KEY])

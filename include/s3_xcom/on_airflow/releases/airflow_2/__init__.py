@@ -150,3 +150,17 @@ def prepare_command_line() -> None:
 
     Before Airflow is imported.
     """
+
+
+def views() -> list[dict[str, Any]]:
+    """The pages in the UI, for a plugin."""
+    from include.s3_xcom.on_airflow.releases.airflow_2 import ui
+
+    return ui.views()
+
+
+def links() -> list[Any]:
+    """The links from task instances to the pages, for a plugin."""
+    from include.s3_xcom.on_airflow.releases.airflow_2.link import XComDataLink
+
+    return [XComDataLink()]

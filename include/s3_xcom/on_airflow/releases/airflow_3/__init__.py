@@ -160,3 +160,11 @@ def prepare_command_line() -> None:
     # As Airflow's own commands do: else connections are asked of a supervisor, which there is none of.
     os.environ.setdefault(_CONTEXT, _SERVER)
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # it logs to where the answer goes
+
+
+def views() -> list[dict[str, Any]]:
+    return []
+
+
+def links() -> list[Any]:
+    return []

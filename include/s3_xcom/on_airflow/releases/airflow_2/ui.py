@@ -1,0 +1,119 @@
+"""The pages about the data of XComs in Airflow 2's UI, which is a Flask AppBuilder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.security import permissions
+from flask import Response, g, redirect, request, url_for
+from flask_appbuilder import BaseView, expose
+
+from include.s3_xcom import keys
+from include.s3_xcom.admin.pages.site import Site
+from include.s3_xcom.keys import KeyId, Owner
+
+
+class XComDataView(BaseView):
+    """Passes requests on to the site, for those who may read XComs."""
+
+    route_base = "/s3_xcom"
+    default_view = "listing"
+    class_permission_name = permissions.RESOURCE_XCOM
+    method_permission_name = dict.fromkeys(("listing", "object", "download", "asset"), "read")
+    base_permissions = (permissions.ACTION_CAN_READ,)
+
+    @expose("/")
+    def listing(self) -> Any:
+        """DAGs, the runs of one, or the objects of a run."""
+        return self._answer("listing")
+
+    @expose("/object")
+    def object(self) -> Any:
+        """One object."""
+        return self._answer("object")
+
+    @expose("/download")
+    def download(self) -> Any:
+        """One object as a file."""
+        return self._answer("download")
+
+    @expose("/assets/<name>")
+    def asset(self, name: str) -> Any:
+        """The stylesheet and the script of the pages."""
+        return _response(_site().answer("asset", {"name": name}))
+
+    def _answer(self, page: str) -> Any:
+        if not _is_logged_in():
+            return redirect(_url_of_login())
+        return _response(_site().answer(page, request.args))
+
+
+def _site() -> Site:
+    return Site(may_read=_may_read, url=_url, task_url=_task_url, home_url=url_for("Airflow.index"))
+
+
+def _response(answer: Any) -> Response:
+    return Response(answer.body, answer.status, answer.all_headers)
+
+
+def _url(page: str, **parameters: Any) -> str:
+    return url_for(
+        f"XComDataView.{page}", **{name: value for name, value in parameters.items() if value != ""}
+    )
+
+
+def _task_url(owner: Owner) -> str:
+    mapped = {} if owner.map_index < 0 else {"map_index": owner.map_index}
+    ids = {"dag_id": owner.dag_id, "dag_run_id": owner.run_id, "task_id": owner.task_id}
+    return url_for("Airflow.grid", **ids, **mapped)
+
+
+def _auth_manager() -> Any:
+    """Who decides in Airflow 2.8 and later; None before."""
+    try:
+        from airflow.www.extensions.init_auth_manager import get_auth_manager
+    except ImportError:
+        return None
+    return get_auth_manager()
+
+
+def _is_logged_in() -> bool:
+    manager = _auth_manager()
+    return not g.user.is_anonymous if manager is None else manager.is_logged_in()
+
+
+def _url_of_login() -> str:
+    manager = _auth_manager()
+    if manager is None:
+        from flask import current_app
+
+        return current_app.appbuilder.get_url_for_login + "?next=" + keys.encode_id(request.url)
+    return manager.get_url_login(next_url=request.url)
+
+
+def _may_read(dag: KeyId) -> bool:
+    """Whether the user may read XComs, and those of this DAG. One whose id is cut needs the right to all."""
+    dag_id = dag.text if dag.is_whole else None
+    manager = _auth_manager()
+    if manager is None:
+        return _may_read_by_roles(dag_id)
+    from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+
+    details = None if dag_id is None else DagDetails(id=dag_id)
+    return manager.is_authorized_dag(method="GET", access_entity=DagAccessEntity.XCOM, details=details)
+
+
+def _may_read_by_roles(dag_id: str | None) -> bool:
+    from flask import current_app
+
+    security, read = current_app.appbuilder.sm, permissions.ACTION_CAN_READ
+    if not security.has_access(read, permissions.RESOURCE_XCOM):
+        return False
+    return security.has_access(read, permissions.RESOURCE_DAG) or (
+        dag_id is not None and security.can_read_dag(dag_id, g.user)
+    )
+
+
+def views() -> list[dict[str, Any]]:
+    """What a plugin adds to the menu."""
+    return [{"name": "XCom data", "category": "Browse", "view": XComDataView()}]

@@ -1,0 +1,422 @@
+"""The pages about the data of XComs, as any web framework passes them on."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom.admin import browse
+from include.s3_xcom.admin.pages.site import Answer, Site
+from include.s3_xcom.keys import Owner
+from include.s3_xcom.push import push
+from include.s3_xcom.s3.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+MIB = 1024 * 1024
+
+
+def url(page: str, **parameters: Any) -> str:
+    return f"/{page}?{urlencode({name: value for name, value in parameters.items() if value != ''})}"
+
+
+@contextlib.contextmanager
+def asked(*, hasty: bool = False) -> Iterator[list[tuple[str, int]]]:
+    """The requests to S3 within the block, with the bytes that came back."""
+    seen: list[tuple[str, int]] = []
+    events = Store.configured(hasty=hasty).client.meta.events
+
+    def note(http_response: Any, model: Any, **_: Any) -> None:
+        seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
+
+    events.register("after-call.s3", note, unique_id="asked")
+    yield seen
+    events.unregister("after-call.s3", unique_id="asked")
+
+
+@contextlib.contextmanager
+def more_memory() -> Iterator[Callable[[], int]]:
+    """How much memory the process had more within the block, in bytes, to be asked in it or after it."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now
+
+    def peak() -> int:
+        return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+    before = peak()
+    yield lambda: peak() - before
+
+
+class Visitor:
+    """Somebody who follows links."""
+
+    def __init__(self, may_read=lambda dag: True) -> None:
+        self._site = Site(
+            may_read=may_read, url=url, task_url=lambda owner: f"/task/{owner.task_id}", home_url="/"
+        )
+
+    def get(self, address: str) -> Answer:
+        parts = urlsplit(address)
+        return self._site.answer(parts.path.strip("/"), dict(parse_qsl(parts.query)))
+
+    def text(self, address: str, status: int = 200) -> str:
+        answer = self.get(address)
+        assert answer.status == status, answer.body
+        assert "default-src 'none'" in answer.all_headers["Content-Security-Policy"]
+        assert answer.all_headers["X-Content-Type-Options"] == "nosniff"
+        return answer.body
+
+    def content(self, address: str) -> bytes:
+        return b"".join(self.get(address).body)
+
+
+def links(text: str, words: str = "") -> list[str]:
+    found = re.findall(r'<a[^>]*? ?href="([^"]*)"[^>]*>([^<]*)', text)
+    return [address.replace("&amp;", "&") for address, name in found if words in name]
+
+
+@pytest.fixture
+def visitor(prefix) -> Visitor:
+    return Visitor()
+
+
+def put(s3, prefix: str, body: bytes, *, suffix: str = ".json", dag: str = "dag", **metadata: str) -> str:
+    """An object that no push made.
+
+    :return: the address of its page
+    """
+    key = f"{prefix}/dag_id={dag}/run_id=run/task_id=task/map_index=-1/key-{'0' * 32}{suffix}"
+    s3.put_object(Key=key, Body=body, Metadata=metadata)
+    return url("object", key=key)
+
+
+def test_from_the_dags_to_a_cell(visitor, new_task):
+    task = new_task("a dag/ä <b>", "a task")
+    task.push(pd.DataFrame({"name": ["first", "second <i>"]}))
+    dags = visitor.text("/listing")
+    assert "a dag/ä &lt;b&gt;" in dags
+    [dag] = links(dags, "a dag/ä")
+    [run] = links(visitor.text(dag), "manual__")
+    objects = visitor.text(run)
+    assert "pandas.DataFrame (2 x 1)" in objects
+    [one] = links(objects, "a task")
+    page = visitor.text(one)
+    assert "second &lt;i&gt;" in page
+    assert "/task/a task" in links(page)
+    assert "This look took 1 request" in page
+    [back] = links(page, "manual__")
+    assert links(visitor.text(back)) == links(objects)
+
+
+def test_a_page_of_a_listing_costs_one_list(visitor, prefix):
+    for number in range(250):
+        push(
+            [number],
+            Owner("dag", f"manual__2026-01-01T00:00:{number % 5:02d}+00:00", f"task {number}", -1, "key"),
+        )
+    run = url("listing", dag="dag", run="manual__2026-01-01T00%3A00%3A00%2B00%3A00")
+    for address in ("/listing", url("listing", dag="dag"), run):
+        with asked(hasty=True) as seen:
+            visitor.text(address)
+        assert [name for name, _ in seen] == ["ListObjectsV2"]
+    runs = visitor.text(url("listing", dag="dag"))
+    assert re.findall(r"00:00:0\d", runs)[::-1] == sorted(re.findall(r"00:00:0\d", runs))
+    assert len(links(visitor.text(run), "task")) == 50
+    assert len(links(visitor.text(f"{run}&q=task 20"), "task")) == 3
+
+
+def test_a_long_listing_has_pages(visitor, prefix, monkeypatch):
+    monkeypatch.setattr(browse, "OBJECTS", 4)
+    monkeypatch.setattr(browse, "FOLDERS", 3)
+    for number in range(10):
+        push([number], Owner(f"dag {number}", "run", "task", -1, "key"))
+        push([number], Owner("one", "run", f"task {number}", -1, "key"))
+    for address, words, count in (
+        ("/listing", "dag ", 10),
+        (url("listing", dag="one", run="run"), "task ", 10),
+    ):
+        found, pages = [], 0
+        while address:
+            text = visitor.text(address)
+            found += links(text, words)
+            address = next(iter(links(text, "Next page")), None)
+            pages += 1
+        assert len(set(found)) == len(found) == count
+        assert pages >= 3
+    assert len(links(visitor.text(url("listing", q="dag 7")), "dag ")) == 1
+
+
+def test_an_orphan_and_a_file_within_a_value_are_named_as_what_they_are(visitor, task, tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    push([1], Owner("dag", "run", "task", -1, "orphan"))
+    task.push({"file": File(tmp_path / "a.csv")})
+    [dag] = links(visitor.text("/listing"), "a dag")
+    text = visitor.text(links(visitor.text(dag), "manual__")[0])
+    assert text.count("<td>yes</td>") == 2
+    assert "File within a value" in text
+    assert "<td>no</td>" in visitor.text(url("listing", dag="dag", run="run"))
+
+
+def test_expiry_is_told_where_objects_expire(visitor, task, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__RETENTION_DAYS", "3")
+    task.push([1])
+    text = visitor.text(
+        url("listing", dag="a%20dag", run=task.object_key().split("/")[2].removeprefix("run_id="))
+    )
+    assert '<td class="number">3 d</td>' in text
+
+
+def test_who_may_not_read_a_dag_sees_nothing_of_it(prefix):
+    push({"a": "secret"}, Owner("mine", "run", "task", -1, "key"))
+    push({"a": "secret"}, Owner("yours", "run", "task", -1, "key"))
+    push({"a": "secret"}, Owner("long " * 100, "run", "task", -1, "key"))
+    everything = Visitor()
+    mine = Visitor(lambda dag: dag.is_whole and dag.text == "mine")
+    assert "mine" in mine.text("/listing")
+    assert "yours" not in mine.text("/listing")
+    assert "long" not in mine.text("/listing")
+    for dag in ("yours", links(everything.text("/listing"), "long")[0].partition("dag=")[2]):
+        listing = f"/listing?dag={dag}"
+        [run] = links(everything.text(listing), "run")
+        [one] = links(everything.text(run), "task")
+        download, *_ = links(everything.text(one), "Download")
+        for address in (listing, run, one, download, f"{download}&as=csv"):
+            text = mine.text(address, 404)
+            assert "secret" not in text
+            assert "you may not read" in text
+    assert len(links(mine.text(url("listing", dag="mine")), "run")) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/object?key=../../etc/passwd",
+        "/object?key=",
+        "/object",
+        "/download?key=x",
+        "/asset?name=../site.py",
+        "/listing?run=run",
+        url("object", key="other/dag_id=a/run_id=b/task_id=c/map_index=-1/key-" + "0" * 32),
+        url("object", key="deployment/dag_id=a/run_id=b/task_id=c/map_index=-1/key-" + "0" * 32),
+    ],
+)
+def test_what_is_no_address_of_an_xcom_is_not_found(visitor, address):
+    assert 'role="alert"' in visitor.text(address, 404)
+
+
+def test_an_object_as_it_is_and_as_csv(visitor, task, s3):
+    frame = pd.DataFrame(
+        {"n": range(50_000), "t": [f'text "{i}", \n' for i in range(50_000)], "x": [None, 1.5] * 25_000}
+    )
+    for value in (frame, rows(frame), batches(frame, 7000), batches([frame[:100], frame[100:]])):
+        task.push(value)
+        key = task.object_key()
+        answer = visitor.get(url("download", key=key))
+        body = s3.Object(key).get()["Body"].read()
+        assert b"".join(answer.body) == body
+        assert answer.headers["Content-Length"] == str(len(body))
+        assert (
+            answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''task-return_value.parquet"
+        )
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        text = visitor.content(url("download", key=key, **{"as": "csv"})).decode()
+        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text)), frame)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (pd.Series([1, 2], name="s", index=["a", "b"]), [["", "s"], ["a", "1"], ["b", "2"]]),
+        (pd.Index(["a"], name="i"), [["i"], ["a"]]),
+        (pd.array([1, None], "Int64"), [["values"], ["1"], [""]]),
+        (pd.DataFrame({"a": []}), [["a"]]),
+        (pa.table({"a": [1]}), [["a"], ["1"]]),
+    ],
+)
+def test_what_else_is_a_table_has_a_csv_too(visitor, task, value, expected):
+    task.push(value)
+    text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
+    assert [row for row in csv.reader(io.StringIO(text)) if row] == expected
+
+
+def test_of_a_list_there_is_no_csv(visitor, task):
+    task.push([1])
+    assert "there is no CSV" in visitor.text(url("download", key=task.object_key(), **{"as": "csv"}), 422)
+
+
+def test_a_large_object_is_downloaded_with_constant_memory(visitor, task):
+    frame = pd.DataFrame(np.random.default_rng(0).random((4_000_000, 8)))
+    task.push(batches(frame[i : i + 400_000] for i in range(0, len(frame), 400_000)))
+    del frame
+    key = task.object_key()
+    for address in (url("download", key=key), url("download", key=key, **{"as": "csv"})):
+        with more_memory() as more:
+            pieces, size = visitor.get(address).body, 0
+            while size < 60 * MIB:
+                size += len(next(pieces))
+            pieces.close()
+        assert more() < (170 if "csv" in address else 120) * MIB
+
+
+# Bad input
+
+
+def test_what_is_gone_altered_or_of_a_newer_format_is_said(visitor, task, s3):
+    task.push([1, 2])
+    address = url("object", key=task.object_key())
+    s3.put_object(Key=task.object_key(), Body=b"[3]")
+    assert "not the one that was pushed" in visitor.text(address, 502)
+    s3.Object(task.object_key()).delete()
+    assert "is no longer in the bucket" in visitor.text(address, 404)
+    assert "is no longer in the bucket" in visitor.text(address.replace("/object", "/download"), 404)
+    newer = json.loads(task.row()) | {"codec": "of tomorrow"}
+    task.set_row(json.dumps(newer).encode())
+    assert "which this version does not know" in visitor.text(address, 422)
+
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m\"'><img src=x onerror=alert(1)>"
+
+
+def test_hostile_content_and_names_stay_text(visitor, task, s3, prefix):
+    shown = [
+        task_page(task, pd.DataFrame({HOSTILE: [HOSTILE, HOSTILE, None]}, index=[HOSTILE] * 3)),
+        task_page(task, {HOSTILE: [HOSTILE]}),
+        task_page(task, items([{HOSTILE: HOSTILE}])),
+        task_page(task, HOSTILE * 100),
+        put(
+            s3,
+            prefix,
+            HOSTILE.encode(),
+            suffix=".html",
+            type="%3Cscript%3E",
+            codec="file",
+            **{"file-name": "%3Cb%3E.html"},
+        ),
+        put(s3, prefix, b"[1]", type="%3Cscript%3E", codec="%3Cscript%3E"),
+        put(s3, prefix, HOSTILE.encode(), dag="%3Cscript%3E%1B..%2F", codec="file"),
+    ]
+    for address in [*shown, "/listing", url("listing", dag="%3Cscript%3E%1B..%2F")]:
+        body = visitor.get(address).body
+        assert re.findall(r"<script[^>]*>", body) == ['<script src="/asset?name=theme.js">'], address
+        assert "<img" not in body
+        assert "<b>" not in body
+
+
+def task_page(task, value: Any) -> str:
+    from uuid import uuid4
+
+    key = uuid4().hex
+    task.push(value, key=key)
+    return url("object", key=task.object_key(key))
+
+
+def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
+    """Objects that are large, or become so."""
+    import gzip
+
+    def parquet(table: pa.Table, **options: Any) -> bytes:
+        sink = io.BytesIO()
+        pq.write_table(table, sink, **options)
+        return sink.getvalue()
+
+    text = "x" * MIB
+    return {
+        "a line of JSON": (b'{"a": [' + b"1, " * (64 * MIB // 3) + b"1]}", {"codec": "json"}),
+        "a text": (b"x" * (64 * MIB), {"codec": "text"}),
+        "deep JSON": (b"[" * 100_000 + b"]" * 100_000, {"codec": "json"}),
+        "many small values": (b"[" + b"[]," * 300_000 + b"[]]", {"codec": "tagged"}),
+        "5,000 columns": (
+            parquet(pa.table({f"column {n}": [n] * 100 for n in range(5000)})),
+            {"codec": "parquet"},
+        ),
+        "strings of 1 MB": (parquet(pa.table({"t": [str(n) + text for n in range(60)]})), {"codec": "table"}),
+        "one string a million times": (
+            parquet(pa.table({"t": pa.DictionaryArray.from_arrays(pa.array(np.zeros(MIB, "i4")), [text])})),
+            {"codec": "table"},
+        ),
+        "a gzip bomb": (
+            gzip.compress(b"x" * (256 * MIB)),
+            {"codec": "text", "compression": "gzip", "raw-size": "9"},
+        ),
+        "a zstd bomb": (
+            pa.compress(b"x" * (256 * MIB), "zstd", asbytes=True),
+            {"codec": "json", "compression": "zstd", "raw-size": str(256 * MIB)},
+        ),
+        "an array that is not there": (
+            b"\x93NUMPY\x01\x00v\x00"
+            + b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117)
+            + b"\n",
+            {"codec": "npy"},
+        ),
+        "an image of nothing": (
+            b"\x89PNG\r\n\x1a\n" + bytes(8 * MIB),
+            {"codec": "file", "file-name": "a.png"},
+        ),
+        "no Parquet": (bytes(5 * MIB), {"codec": "parquet"}),
+        "a footer as long as the file": (
+            bytes(8 * MIB) + (8 * MIB - 8).to_bytes(4, "little") + b"PAR1",
+            {"codec": "rows"},
+        ),
+    }
+
+
+LOOK = """
+import json, sys, time
+from tests.integration.test_pages import Visitor, asked, more_memory
+
+visitor, told = Visitor(), []
+for address in json.loads(sys.argv[1]):
+    assert visitor.get(address).status == 200, address
+for address in json.loads(sys.argv[2]):
+    started = time.monotonic()
+    with asked(hasty=True) as seen, more_memory() as more:
+        answer = visitor.get(address)
+    told.append([answer.status, len(answer.body), time.monotonic() - started, more(), seen])
+print(json.dumps(told))
+"""
+
+
+def test_whatever_lies_there_the_answer_is_small_and_moves_little(visitor, s3, prefix, task, stack):
+    """In a process of its own, whose memory is its own."""
+    ordinary = [
+        task_page(task, value)
+        for value in (
+            pd.DataFrame({"a": [1]}),
+            pa.table({"a": [1]}),
+            [1],
+            "text" * 1000,
+            np.arange(9),
+            (1, 2),
+        )
+    ]
+    addresses = [
+        put(s3, prefix, body, dag=f"dag{number}", **metadata)
+        for number, (body, metadata) in enumerate(bombs().values())
+    ]
+    command = [sys.executable, "-W", "ignore", "-c", LOOK, json.dumps(ordinary), json.dumps(addresses)]
+    environment = {**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    told = dict(zip(bombs(), json.loads(done.stdout.splitlines()[-1])))
+    for name, (status, length, seconds, more, seen) in told.items():
+        print(f"{name}: {status}, {length:,} bytes, {seconds:.2f} s, {more / MIB:.0f} MiB more, {seen}")
+        assert status in (200, 422), name
+        assert length < 4 * MIB, name
+        assert len(seen) <= 4, name
+        assert sum(size for operation, size in seen if operation != "HeadObject") <= 2 * MIB, name
+        assert more < 100 * MIB, name
