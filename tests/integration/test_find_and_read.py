@@ -43,10 +43,10 @@ def outside(stack, monkeypatch):
     ids=lambda value: type(value).__name__,
 )
 def test_a_value_is_read_by_its_ids(prefix, new_task, pushed, expected):
-    task = new_task("a dag/ä", "a task")
+    task = new_task("a dag: +%", "a task")
     task.push(pushed)
-    assert_same(read(dag="a dag/ä", task="a task"), expected)
-    assert_same(read(dag="a dag/ä", task="a task", run=task.ids["run_id"]), expected)
+    assert_same(read(dag="a dag: +%", task="a task"), expected)
+    assert_same(read(dag="a dag: +%", task="a task", run=task.ids["run_id"]), expected)
 
 
 def test_it_is_read_by_its_address_whatever_bucket_is_set(prefix, task, monkeypatch):
