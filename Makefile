@@ -96,7 +96,7 @@ test-stack: .venv/.installed ## start the Compose stack from nothing, run TestDa
 	@AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack
 
 screenshots: .venv/.installed ## make the pictures of the pages anew, from the Compose stack (AIRFLOW_VERSION=...)
-	@SCREENSHOTS=yes AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack -k from_the_login
+	@SCREENSHOTS=yes AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack -k "from_the_login or from_a_task"
 
 ## Maintenance
 

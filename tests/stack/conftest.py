@@ -28,7 +28,7 @@ AIRFLOW_3 = VERSION.startswith("3.")
 RELEASE = {"AIRFLOW_VERSION": VERSION, "PYTHON_VERSION": os.environ.get("PYTHON_VERSION", "3.10")}
 """As .env has it."""
 
-collect_ignore = ["test_browser.py" if AIRFLOW_3 else "test_browser_3.py"]
+collect_ignore = ["test_browser.py", "test_browser_pages.py"] if AIRFLOW_3 else ["test_browser_3.py"]
 OURS = ["--filter", f"label=com.docker.compose.project={PROJECT}"]
 
 
