@@ -173,7 +173,7 @@ def _encode(value: Any, upload: Callable[[File, int], dict[str, Any]]) -> codecs
     except UnsupportedValueError:
         if not may_pickle():
             raise
-        return codecs.pickled(value)
+        return codecs.encode_pickled(value)
 
 
 def _now() -> str:

@@ -111,6 +111,8 @@ def test_pickle_is_the_last_resort_and_only_where_airflow_allows_it(task, monkey
     assert reference_of(task)["codec"] == "pickle"
     assert reference_of(task)["key"].endswith(".pkl")
     assert_same(task.pull(), value)
+    task.push(value, key="again")
+    assert_same(task.pull("again"), value)
     monkeypatch.setenv("AIRFLOW__CORE__ENABLE_XCOM_PICKLING", "False")
     with pytest.raises(FormatError, match="enable_xcom_pickling"):
         task.pull()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.outside import bucket_at
-from tests.stack.browser import MINUTES, QUERY, log_in, opened, photograph
+from tests.stack.browser import MINUTES, log_in, opened, photograph
 
 HOSTILE = "<script>document.title = 'hacked'</script><img src=x onerror=\"document.title = 'hacked'\">"
 
@@ -27,7 +27,7 @@ push(hostile * 100, Owner("hostile", "run", "text", -1, "key"))
 @pytest.fixture(scope="module")
 def run_id(compose) -> str:
     """A run of TestDag."""
-    run_id, state = compose.run_dag("TestDag", {"query": QUERY})
+    run_id, state = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table ORDER BY magnitude DESC"})
     assert state == "success"
     return run_id
 
@@ -41,11 +41,11 @@ def test_from_a_task_to_a_cell_of_its_frame_and_back(compose, page: Page, run_id
     page.goto(link.get_attribute("href"))
 
     expect(page.get_by_role("row")).to_have_count(2)
-    expect(page.get_by_text("rows (5 x 11)")).to_be_visible()
+    expect(page.get_by_text("rows (40 x 11)")).to_be_visible()
     page.get_by_role("link", name="Get_Data").click()
     expect(page.get_by_role("heading")).to_have_text("Get_Data: return_value")
     rows = page.locator("table.data tbody tr")
-    expect(rows).to_have_count(5)
+    expect(rows).to_have_count(40)
     place = page.locator("table.data thead th").all_inner_texts()
     column = next(i for i, text in enumerate(place) if text.startswith("place"))
     expect(rows.first.locator("th, td").nth(column)).to_contain_text(re.compile(r"\w+"))
@@ -61,7 +61,7 @@ def test_from_a_task_to_a_cell_of_its_frame_and_back(compose, page: Page, run_id
     assert started.value.suggested_filename == "Get_Data-return_value.parquet"
     with page.expect_download() as started:
         page.get_by_role("link", name="Download as CSV").click()
-    assert len(started.value.path().read_text().splitlines()) == 6
+    assert len(started.value.path().read_text().splitlines()) == 41
 
     page.get_by_role("link", name="Task instance").click()
     page.wait_for_url("**/dags/TestDag/grid*Get_Data*")

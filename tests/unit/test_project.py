@@ -41,6 +41,23 @@ print(*sorted(set(sys.modules) - before))
     assert loaded == [*own, "include.s3_xcom_backend"]
 
 
+def test_no_module_takes_the_place_of_a_name_of_its_package():
+    """As it does when it is imported after the package: ``package.name`` is the module then."""
+    code = """
+import contextlib, importlib, pkgutil, types
+import include.s3_xcom
+for found in pkgutil.walk_packages(include.s3_xcom.__path__, "include.s3_xcom."):
+    if found.ispkg and ".releases." not in found.name:
+        package = importlib.import_module(found.name)
+        names = {n: v for n, v in vars(package).items() if not isinstance(v, types.ModuleType)}
+        for module in pkgutil.iter_modules(package.__path__, found.name + "."):
+            with contextlib.suppress(ImportError):  # of a library that is not installed here
+                importlib.import_module(module.name)
+        print(*(f"{found.name}.{n}" for n, v in names.items() if vars(package)[n] is not v))
+"""
+    assert run_python(code).split() == []
+
+
 def test_airflow_loads_the_backend():
     code = f"from {XCOM_MODULE} import XCom; print(XCom.__module__, XCom.__name__)"
     assert run_python(code).split() == ["include.s3_xcom_backend", "S3XComBackend"]

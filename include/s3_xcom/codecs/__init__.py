@@ -30,9 +30,9 @@ __all__ = [
     "decompress",
     "encode",
     "encode_inline",
+    "encode_pickled",
     "encode_small",
     "inline",
-    "pickled",
     "stream",
     "unwrap",
 ]
@@ -178,7 +178,7 @@ def _encode_tagged(value: Any, upload: Upload | None) -> Encoded:
     return Encoded(info, body, len(body), codec.suffix, codec.media_type)
 
 
-def pickled(value: Any) -> Encoded:
+def encode_pickled(value: Any) -> Encoded:
     """A value as a pickle, the last resort where Airflow's configuration allows it.
 
     :raises UnsupportedValueError: if it cannot be pickled
