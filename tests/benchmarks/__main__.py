@@ -20,7 +20,7 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
-from tests.benchmarks import database, kinds, link, load, mapped, sweep
+from tests.benchmarks import database, kinds, link, load, looks, mapped, sweep
 from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -153,6 +153,7 @@ PARTS: dict[str, Callable[[Bench], list[str]]] = {
     "file": lambda bench: ["", "## A large file", "", large_file(bench.env, bench.directory)],
     "link": lambda bench: link.measure(bench.env, bench.directory),
     "load": lambda bench: ["", "## Load", "", load.measure(bench.stack)],
+    "looks": lambda bench: looks.measure(bench.stack),
     "sweep": lambda bench: ["", "## Sweep", "", sweep.measure(bench.stack)],
 }
 """By name: what returns the lines of a part of the page."""
