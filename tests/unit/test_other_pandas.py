@@ -29,7 +29,7 @@ def test_there_are_fixtures_of_each_line_of_releases():
 def test_it_is_pulled_as_it_was_pushed_or_refused(release, name):
     expected = other_pandas.make(name)
     if expected is None:
-        with pytest.raises(FormatError, match=r"which pandas has since 2\.\d; this machine has pandas 1\.5"):
+        with pytest.raises(FormatError, match=r"which pandas has since 2\.\d; this machine has pandas \d"):
             pulled(release, name)
     else:
         assert_same(pulled(release, name), expected)
