@@ -80,6 +80,12 @@ up: ## build and start the Compose stack, and wait until it is healthy (EXECUTOR
 trigger: ## run TestDag in the Compose stack and wait for its end (DAG=TestDag CONF='{}')
 	@scripts/compose.sh exec -T airflow-scheduler python /opt/airflow/scripts/run_dag.py "$$RAW_DAG" --conf "$$RAW_CONF"
 
+xcom: ## the backend's command line in the Compose stack (ARGS="ls --dag TestDag"; ARGS="show s3://... --save -" > file)
+	@scripts/compose.sh exec -T airflow-scheduler python -W ignore -m include.s3_xcom $(ARGS)
+
+password: ## set the password of the UI's administrator to what .env says
+	@scripts/compose.sh run --rm --no-TTY airflow-init python /opt/airflow/scripts/prepare_airflow.py --set-password
+
 ps: ## the services of the Compose stack
 	@scripts/compose.sh ps
 
@@ -90,7 +96,8 @@ down: ## stop the Compose stack; its data stays
 	@scripts/compose.sh down
 
 clean: ## stop it and delete its data
-	@scripts/compose.sh down --volumes
+	@scripts/compose.sh down --volumes --remove-orphans
+	@docker image prune --force --filter label=s3-xcom > /dev/null
 
 test-stack: .venv/.installed ## start the Compose stack from nothing, run TestDag over the REST API (AIRFLOW_VERSION=...)
 	@AIRFLOW_VERSION=$(AIRFLOW_VERSION) .venv/bin/python -m pytest tests/stack
@@ -110,4 +117,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix test-migration bench lint up trigger ps logs down clean test-stack screenshots docs audit lock
+.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix test-migration bench lint up trigger xcom password ps logs down clean test-stack screenshots docs audit lock

@@ -13,8 +13,8 @@ from embedded.processes import Process, StartError, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "xcom"
-LOGIN = "local"
-"""Both the access key and the secret key: LocalStack takes any."""
+LOGIN = "any-login-will-do"
+"""Both the access key and the secret key: LocalStack takes any. Airflow masks it in logs, so it is no word."""
 
 PYTHON = ROOT / ".venv-localstack/bin/python"
 

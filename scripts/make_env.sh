@@ -23,7 +23,7 @@ while IFS= read -r line; do
   if [ -e .env ] && { [ "$name" = "$line" ] || grep -q "^$name=" "$new"; }; then continue; fi
   case $line in
     FERNET_KEY=) line+=$(random_base64) ;;
-    *_PASSWORD=) line+=$(random_hex 16) ;;
+    *_PASSWORD= | AWS_SECRET_ACCESS_KEY=) line+=$(random_hex 16) ;;
     *_SECRET_KEY=) line+=$(random_hex 32) ;;
   esac
   printf '%s\n' "$line" >>"$new"

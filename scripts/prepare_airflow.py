@@ -1,17 +1,21 @@
 """Prepare Airflow: its database, the UI's user, the connections and the variable.
 
-Safe to repeat: what exists stays as it is, so that edits made in the UI last.
+Safe to repeat: what exists stays as it is, so that edits made in the UI last. Where it differs from .env, a
+line that begins with "note:" says so, and how to have what .env says.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 
 from airflow.cli import cli_parser
 from airflow.cli.commands import db_command
 from airflow.models import Connection, Variable
 from airflow.utils.session import create_session
+from sqlalchemy import text
+from werkzeug.security import check_password_hash, generate_password_hash
 
 
 def main() -> None:
@@ -20,6 +24,7 @@ def main() -> None:
     user, password = os.environ["INIT_UI_USER"], os.environ["INIT_UI_PASSWORD"]
     name = [f"--firstname={user}", "--lastname=Admin", f"--email={user}@localhost.invalid"]
     airflow("users", "create", "--role", "Admin", f"--username={user}", f"--password={password}", *name)
+    compare_password(user, password, set_it="--set-password" in sys.argv)
     add_connection(Connection(conn_id="DB_CONN", uri=os.environ["INIT_DB_CONN"]))
     add_connection(aws_connection())
     add_variable("BASE_DIR", os.environ["INIT_BASE_DIR"], "Where include/ and dags/ lie")
@@ -43,12 +48,41 @@ def aws_connection() -> Connection:
     )
 
 
+def compare_password(user: str, password: str, set_it: bool) -> None:
+    with create_session() as session:
+        query = text("SELECT password FROM ab_user WHERE username = :user")
+        stored = session.execute(query, {"user": user}).scalar()
+        if stored is None or check_password_hash(stored, password):
+            return
+        if set_it:
+            update = text("UPDATE ab_user SET password = :password WHERE username = :user")
+            session.execute(update, {"user": user, "password": generate_password_hash(password)})
+            print(f"The password of {user} is set.", flush=True)
+            return
+    print(
+        f"note: UI_PASSWORD in .env is not the password of {user}. To set it: make password",
+        flush=True,
+    )
+
+
 def add_connection(connection: Connection) -> None:
     with create_session() as session:
-        if session.query(Connection).filter_by(conn_id=connection.conn_id).count():
-            return
-        session.add(connection)
-    print(f"Connection {connection.conn_id} created", flush=True)
+        stored = session.query(Connection).filter_by(conn_id=connection.conn_id).first()
+        if stored is None:
+            session.add(connection)
+            print(f"Connection {connection.conn_id} created", flush=True)
+        elif told(stored) != told(connection):
+            print(
+                f"note: the connection {connection.conn_id} differs from what .env says. Edit it in the UI "
+                "(Admin, Connections), or delete it there and run make up again.",
+                flush=True,
+            )
+
+
+def told(connection: Connection) -> tuple:
+    """What a connection says."""
+    parts = (connection.host, connection.schema, connection.login, connection.password, connection.port)
+    return (connection.conn_type, *(part or None for part in parts), connection.extra_dejson)
 
 
 def add_variable(key: str, value: str, description: str) -> None:

@@ -1,6 +1,7 @@
 """Run by LocalStack whenever it has started: it forgets its buckets when it stops."""
 
 import os
+import subprocess
 import sys
 
 import boto3
@@ -23,3 +24,8 @@ settings = Settings(
     retention_days=int(os.environ["INIT_RETENTION_DAYS"]),
 )
 setup.ensure(s3, settings)
+
+if os.environ.get("INIT_KEEP_IN"):
+    command = [sys.executable, os.path.join(os.environ["PROJECT_DIR"], "scripts/keep_objects.py")]
+    subprocess.run([*command, "put-back"], check=True)
+    subprocess.Popen([*command, "watch"], start_new_session=True)

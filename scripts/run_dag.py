@@ -9,16 +9,23 @@ import argparse
 import inspect
 import json
 import logging
+import re
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
+from airflow.configuration import conf as airflow_conf
 from airflow.models import DagModel, DagRun, TaskInstance
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.session import create_session
 
 POLL_SECONDS = 1
+
+PARSING_SECONDS = 30
+"""After which a new file in the folder of DAGs is found."""
 
 
 class RunError(Exception):
@@ -29,20 +36,40 @@ def trigger(dag_id: str, conf: dict | None = None, seconds: float = 120) -> str:
     """Unpause and trigger a DAG, once the scheduler has found it.
 
     :return: the id of the run
-    :raises RunError: if the scheduler does not find the DAG in time
+    :raises RunError: if there is no such DAG, or the scheduler does not find it in time, or it has no such
+        parameters
     """
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     while True:
         with create_session() as session:
             model = session.get(DagModel, dag_id)
             if model is not None and _is_current(model) and not model.has_import_errors:
                 model.is_paused = False
                 break
-        if time.monotonic() > deadline:
+            others = [other.dag_id for other in session.query(DagModel) if _is_current(other)]
+        waited = time.monotonic() - started
+        # A scheduler that has found others has parsed all files that were there when it started.
+        if model is None and others and waited > PARSING_SECONDS:
+            raise RunError(f"There is no DAG {dag_id}. There are: {', '.join(sorted(others))}.")
+        if waited > seconds:
             raise RunError(f"The scheduler has not found the DAG {dag_id} within {seconds:.0f} s.")
         time.sleep(POLL_SECONDS)
+    _check_names(dag_id, conf or {})
     # Microseconds keep runs apart that are triggered within a second.
     return trigger_dag(dag_id, conf=conf or {}, replace_microseconds=False, **_triggered_by()).run_id
+
+
+def _check_names(dag_id: str, conf: dict) -> None:
+    """A misspelt name would be ignored, and the default taken for it.
+
+    :raises RunError: for a name that is none of the DAG's parameters, if it has some
+    """
+    with create_session() as session:
+        model = SerializedDagModel.get(dag_id, session=session)
+        params = list(model.dag.params) if model is not None else []
+    unknown = sorted(set(conf) - set(params))
+    if params and unknown:
+        raise RunError(f"{dag_id} has no parameter {', '.join(unknown)}. It has: {', '.join(params)}.")
 
 
 def _is_current(model: DagModel) -> bool:
@@ -102,6 +129,50 @@ def summary(dag_id: str, run_id: str) -> str:
     )
 
 
+MAX_FAILED = 3
+"""How many failed tasks are told about."""
+
+_ERROR = re.compile(r"^(?:[a-z_][\w.]*\.)?[A-Za-z_]\w*(?:Error|Exception|Timeout|Interrupt)\b.*")
+
+
+def why_failed(dag_id: str, run_id: str) -> list[str]:
+    """A line for each of the failed tasks: the last error in its log, where this machine has the log."""
+    with create_session() as session:
+        found = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, state="failed")
+        failed = [(each.task_id, each.map_index) for each in found.order_by(TaskInstance.end_date)]
+    lines = []
+    for task_id, map_index in failed[:MAX_FAILED]:
+        name = f"{task_id} [{map_index}]" if map_index >= 0 else task_id
+        lines.append(f"  {name} failed: {_last_error(dag_id, run_id, task_id, map_index)}")
+    if len(failed) > MAX_FAILED:
+        lines.append(f"  ... and {len(failed) - MAX_FAILED} more")
+    return [*lines, "The whole log is in the UI: open the run under Grid."]
+
+
+def _last_error(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    folder = Path(airflow_conf.get("logging", "base_log_folder")) / f"dag_id={dag_id}" / f"run_id={run_id}"
+    folder /= f"task_id={task_id}"
+    if map_index >= 0:
+        folder /= f"map_index={map_index}"
+    texts = [path.read_text(errors="replace") for path in sorted(folder.glob("attempt=*.log"))]
+    errors = [line for line in _lines(texts[-1] if texts else "") if _ERROR.match(line)]
+    return errors[-1][:500] if errors else "its log says why"
+
+
+def _lines(log: str) -> list[str]:
+    """The lines of a log. Airflow 3 writes JSON, with an error as a list."""
+    lines = []
+    for line in log.splitlines():
+        try:
+            entry = json.loads(line)
+            details = entry.get("error_detail") or []
+        except (ValueError, AttributeError):
+            lines.append(line)
+        else:
+            lines += [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
+    return lines
+
+
 def _json_object(text: str) -> dict:
     try:
         conf = json.loads(text)
@@ -128,7 +199,7 @@ def main() -> int:
         return 1
     print(f"{options.dag_id}: {state} in {time.monotonic() - start:.0f} s")
     if state == "failed":
-        print("The log of the failed task says why: open the run in the UI, under Grid.")
+        print(*why_failed(options.dag_id, run_id), sep="\n")
     return 0 if state == "success" else 1
 
 

@@ -3,11 +3,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/compose.sh build --quiet
+running=$(scripts/compose.sh ps --services)
+scripts/check_settings.sh
 # setting NAME: its value, from the environment before .env, as Compose has it
 setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
 
-running=$(scripts/compose.sh ps --quiet)
+scripts/compose.sh build --quiet
 for name in AIRFLOW_PORT LOCALSTACK_PORT FLOWER_PORT; do
   port=$(setting "$name")
   if [ -z "$running" ] && [ -n "$port" ] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
@@ -16,16 +17,34 @@ for name in AIRFLOW_PORT LOCALSTACK_PORT FLOWER_PORT; do
   fi
 done
 
-if [ "$(setting EXECUTOR)" != celery ] && [ -n "$running" ]; then
-  EXECUTOR=celery scripts/compose.sh rm --stop --force airflow-worker redis flower 2> /dev/null
-fi
+# What runs since other settings, and is no part of these: workers, LocalStack.
+wanted=$(scripts/compose.sh config --services)
+for service in $running; do
+  grep -qx "$service" <<<"$wanted" || scripts/compose.sh rm --stop --force "$service" 2>/dev/null
+done
+
+# Names of the services that are not healthy, or have ended with an error.
+failing() {
+  scripts/compose.sh ps --all --format '{{.Service}} {{.Health}} {{.State}} {{.ExitCode}}' |
+    awk '$2 == "unhealthy" || $2 == "starting" || ($(NF-1) == "exited" && $NF != 0) || $(NF-1) == "restarting" { print $1 }'
+}
+
 if ! scripts/compose.sh up --detach --wait; then
-  echo "error: a service did not come up. Its last lines:" >&2
-  scripts/compose.sh logs --tail 15 >&2
-  exit 1
+  echo "Not all is healthy. Once more: $(failing | xargs)" >&2
+  failing | xargs --no-run-if-empty scripts/compose.sh restart
+  if ! scripts/compose.sh up --detach --wait; then
+    for service in $(failing); do
+      echo "error: $service did not come up. Its last lines:" >&2
+      scripts/compose.sh logs --no-log-prefix --tail 15 "$service" >&2
+    done
+    exit 1
+  fi
 fi
 echo
+scripts/compose.sh logs --no-log-prefix --since 10m airflow-init 2>/dev/null | sed -n 's/^note: /  Note: /p' | sort -u
 echo "  Airflow   http://127.0.0.1:$(setting AIRFLOW_PORT)"
+if grep -qx flower <<<"$wanted"; then echo "  Flower    http://127.0.0.1:$(setting FLOWER_PORT)"; fi
+if grep -qx localstack <<<"$wanted"; then echo "  S3        http://127.0.0.1:$(setting LOCALSTACK_PORT)"; fi
 echo "  User      $(setting UI_USER)"
 echo "  Password  UI_PASSWORD in .env"
 echo

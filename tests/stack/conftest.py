@@ -47,7 +47,7 @@ class ComposeStack:
         self._token: str | None = None
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         ports = {name: str(port) for name, port in self.ports.items()}
         ours = {name: value for name, value in os.environ.items() if name not in RELEASE}
         return {**ours, **ports, "COMPOSE_PROJECT_NAME": self._project}
@@ -73,11 +73,16 @@ class ComposeStack:
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a target as a user would."""
         command = ["make", *arguments]
-        return subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
     def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["scripts/compose.sh", *arguments]
-        return subprocess.run(command, cwd=self.folder, env=self._environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+
+    def plain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Docker Compose as people type it, with nothing but .env."""
+        command = ["docker", "compose", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
     def run_in(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
         return self.compose("exec", "-T", service, *command)

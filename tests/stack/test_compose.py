@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import stat
@@ -83,9 +84,24 @@ def test_make_trigger_runs_a_dag_and_waits(compose):
     done = compose.make("trigger", "DAG=KindsOfValues")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "KindsOfValues: success in " in done.stdout
+    quoted = compose.make(
+        "trigger", """CONF={"query": "SELECT * FROM my_table WHERE alert = 'green' LIMIT 1"}"""
+    )
+    assert "TestDag: success in " in quoted.stdout, quoted.stdout + quoted.stderr
+
+
+def test_make_trigger_says_what_went_wrong(compose):
     failed = compose.make("trigger", 'CONF={"query": "SELECT * FROM nothing"}')
     assert failed.returncode != 0
     assert "TestDag: failed in " in failed.stdout
+    assert re.search(r'Get_Data failed: .*UndefinedTable.*"nothing" does not exist', failed.stdout), (
+        failed.stdout
+    )
+    misspelt = compose.make("trigger", 'CONF={"querry": "SELECT 1"}')
+    assert "TestDag has no parameter querry. It has: query." in misspelt.stderr
+    unknown = compose.make("trigger", "DAG=Nope")
+    assert "There is no DAG Nope. There are: " in unknown.stderr
+    assert "TestDag" in unknown.stderr
 
 
 def test_connections_and_variable_are_in_the_ui(compose):
@@ -178,6 +194,8 @@ except DiskError as error:
 def test_localstack_restarted_empty_heals(compose, bucket):
     query = "SELECT * FROM my_table LIMIT 2"
     before, _ = compose.run_dag("TestDag", {"query": query})
+    lose = "rm -rf /var/lib/s3-objects/*"
+    assert compose.run_in("localstack", "sh", "-c", f"pkill -f keep_objects; {lose}").returncode == 0
     assert compose.compose("restart", "localstack").returncode == 0
     assert compose.make("up").returncode == 0
     rules = bucket.meta.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
@@ -220,8 +238,127 @@ def test_make_up_can_be_repeated(compose):
     assert (compose.folder / ".env").read_text() == env
 
 
-def test_data_survives_down_and_up(compose):
-    before = compose.api("dags/TestDag/dagRuns")["total_entries"]
+def show(compose, run_id: str) -> str:
+    """What the command line says of Get_Data's result, which it pulls."""
+    ids = f"--dag TestDag --run {run_id} --task Get_Data"
+    done = compose.make("-s", "xcom", f"ARGS=show {ids}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_data_survives_down_and_up(compose, bucket):
+    run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
+    runs, objects = compose.api("dags/TestDag/dagRuns")["total_entries"], len(list(bucket.objects.all()))
+    shown = show(compose, run_id)
+    time.sleep(5)  # what comes is kept soon after
     assert compose.make("down").returncode == 0
     assert compose.make("up").returncode == 0
-    assert compose.api("dags/TestDag/dagRuns")["total_entries"] == before > 0
+    assert compose.api("dags/TestDag/dagRuns")["total_entries"] == runs > 0
+    assert len(list(bucket.objects.all())) == objects > 0
+    assert show(compose, run_id) == shown
+    log = compose.run_in("airflow-scheduler", "grep", "-r", "Pushed rows", "/opt/airflow/logs")
+    assert f"run_id={run_id}" in log.stdout
+
+
+def test_a_killed_localstack_comes_back_with_what_it_held(compose, bucket):
+    run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
+    shown = show(compose, run_id)
+    time.sleep(5)
+    assert compose.compose("kill", "localstack").returncode == 0
+    assert compose.make("up").returncode == 0
+    assert show(compose, run_id) == shown
+    found = next(iter(bucket.objects.filter(Prefix="xcom/dag_id=TestDag/")))
+    assert found.Object().metadata["dag-id"] == "TestDag"
+
+
+def test_plain_docker_compose_starts_and_stops_all(compose):
+    assert compose.make("down").returncode == 0
+    up = compose.plain("up", "--detach", "--wait")
+    assert up.returncode == 0, up.stderr
+    assert compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 1"})[1] == "success"
+    assert compose.plain("down").returncode == 0
+    assert subprocess.check_output(["docker", "ps", "--all", "--quiet", *OURS], text=True) == ""
+    env = compose.folder / ".env"
+    env.rename(env.with_name("away"))
+    try:
+        assert "run make env, which writes .env" in compose.plain("up", "--detach").stderr
+    finally:
+        env.with_name("away").rename(env)
+    assert compose.make("up").returncode == 0
+
+
+def test_what_changed_in_env_is_applied_or_said(compose):
+    text = (compose.folder / ".env").read_text()
+    try:
+        compose.set(UI_PASSWORD="another-password", AWS_ACCESS_KEY_ID="another")
+        done = compose.make("up")
+        assert (
+            "Note: UI_PASSWORD in .env is not the password of admin. To set it: make password" in done.stdout
+        )
+        assert "Note: the connection aws_default differs from what .env says." in done.stdout
+        assert compose.make("password").returncode == 0
+        assert compose.api("connections", password="another-password")
+        compose.set(UI_PASSWORD="bad$port", AIRFLOW_PORT="0")
+    finally:
+        (compose.folder / ".env").write_text(text)
+        assert compose.make("password").returncode == 0
+    again = compose.make("up")
+    assert "Note:" not in again.stdout
+
+
+@pytest.mark.parametrize("conn_id", ["DB_CONN", "aws_default"])
+def test_the_test_button_passes_for_the_connections(compose, conn_id):
+    code = f"""
+from airflow.models import Connection
+from airflow.utils.session import create_session
+with create_session() as session:
+    connection = session.query(Connection).filter_by(conn_id={conn_id!r}).one()
+    print(*connection.test_connection())
+"""
+    done = compose.run_in("airflow-scheduler", "python", "-W", "ignore", "-c", code)
+    assert done.stdout.splitlines()[-1].startswith("True "), done.stdout + done.stderr
+
+
+DEFERRABLE = """
+import datetime
+try:
+    from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+except ImportError:
+    from airflow.sensors.date_time import DateTimeSensorAsync
+from airflow import DAG
+
+with DAG("deferrable", start_date=datetime.datetime(2026, 1, 1), schedule=None):
+    later = "{{ (dag_run.start_date + macros.timedelta(seconds=5)).isoformat() }}"
+    DateTimeSensorAsync(task_id="wait", target_time=later)
+"""
+
+
+def test_a_deferred_task_comes_back_and_a_new_dag_is_found_soon(compose):
+    path = compose.folder / "dags/deferrable.py"
+    path.write_text(DEFERRABLE)
+    start = time.monotonic()
+    try:
+        done = compose.make("trigger", "DAG=deferrable")
+    finally:
+        path.unlink()
+    assert "deferrable: success in " in done.stdout, done.stdout + done.stderr
+    assert "deferred" in done.stdout
+    assert time.monotonic() - start < 120
+
+
+def test_the_scheduler_is_healthy_after_each_start(compose):
+    for number in range(int(os.environ.get("SCHEDULER_STARTS", "3"))):
+        assert compose.compose("restart", "airflow-scheduler").returncode == 0
+        done = compose.plain("up", "--detach", "--wait")
+        assert done.returncode == 0, f"start {number}: {done.stderr}"
+
+
+def test_the_command_line_saves_to_this_machine(compose, bucket):
+    run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
+    listed = compose.make("-s", "xcom", f"ARGS=ls --dag TestDag --run {run_id}").stdout
+    [address] = re.findall(r"s3://\S*task_id=Get_Data\S*", listed)
+    command = ["make", "-s", "xcom", f"ARGS=show {address} --save -"]
+    saved = subprocess.run(command, cwd=compose.folder, env=compose.environment, capture_output=True).stdout
+    assert saved == bucket.Object(address.removeprefix("s3://xcom/")).get()["Body"].read()
+    mapped = compose.make("-s", "xcom", f"ARGS=show --dag TestDag --run {run_id} --task retrieve_data")
+    assert "The task is mapped: give --map-index." in mapped.stderr

@@ -142,13 +142,46 @@ def test_every_setting_of_the_compose_file_is_in_the_example():
 
 
 @pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("S3_BUCKET=My_Bucket", "S3 takes 3 to 63 lower-case letters"),
+        ("S3_BUCKET=a..b", "S3 takes 3 to 63 lower-case letters"),
+        ("AIRFLOW_PORT=80a", "AIRFLOW_PORT in .env is '80a'. Set it to a number."),
+        ("AIRFLOW_PORT=", "AIRFLOW_PORT in .env is empty"),
+        ("LOCALSTACK_PORT=70000", "Ports go from 1 to 65535"),
+        ("WORKERS=two", "WORKERS in .env is 'two'"),
+        ("FERNET_KEY=short", "FERNET_KEY in .env is no key"),
+        ("UI_USER=admin\r", "line ends of Windows"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_in_a_line(project, setting, says):
+    subprocess.run([project / "scripts/make_env.sh"], check=True, capture_output=True)
+    check = [project / "scripts/check_settings.sh"]
+    outside = {"PATH": os.environ["PATH"]}
+    assert subprocess.run(check, env=outside, capture_output=True, text=True).stderr == ""
+    name = setting.partition("=")[0]
+    env = project / ".env"
+    env.write_text(re.sub(f"^{name}=.*$", lambda _: setting, env.read_text(), flags=re.M), newline="")
+    done = subprocess.run(check, env=outside, capture_output=True, text=True)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert says in line
+
+
+@pytest.mark.parametrize(
     ("docker", "says"),
     [
         (None, "there is no docker"),
         ('case "$1" in compose) exit 1;; *) exit 0;; esac', "needs Compose v2"),
         ('case "$1" in info) exit 1;; *) exit 0;; esac', "daemon does not answer"),
+        ('case "$*" in "compose version --short") echo v2.23.3;; esac', "needs 2.24 or later"),
+        (
+            'case "$*" in *--short) echo 2.26.1;; "volume ls"*) echo s3-xcom_postgres-data;; esac',
+            "Put the old .env back",
+        ),
     ],
-    ids=["no docker", "compose v1 only", "no daemon"],
+    ids=["no docker", "compose v1 only", "no daemon", "old compose", "lost .env"],
 )
 def test_a_machine_that_cannot_run_the_stack_is_told_why(project, docker, says):
     programs = project / "bin"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import json
 import logging
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from include.s3_xcom import keys
 from include.s3_xcom.admin import preview
 from include.s3_xcom.admin.sweep import GRACE_SECONDS, Counts, sweep
 from include.s3_xcom.errors import SettingError, XComError
+from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.notebook import of_object
 from include.s3_xcom.on_airflow import xcom_table
@@ -94,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ids(one)
     one.add_argument("--key", default="return_value", help="default: %(default)s")
     one.add_argument("--map-index", type=int, default=-1, help="of a mapped task")
-    one.add_argument("--save", metavar="PATH", type=Path, help="copy the object there, as it is")
+    one.add_argument("--save", metavar="PATH", type=Path, help="copy the object there, as it is; -: print it")
     sweeping = command(
         "sweep",
         _sweep,
@@ -191,6 +194,10 @@ def _show(options: argparse.Namespace, store: Store) -> int:
         reference = preview.find_by_ids(Owner(*ids, map_index=options.map_index, key=options.key))
     else:
         raise SettingError("Give the s3:// address of an object, or --dag, --run and --task.")
+    if options.save == Path("-"):
+        with File.stored(store, reference).open() as stream:
+            shutil.copyfileobj(stream, sys.stdout.buffer)
+        return 0
     if options.save:
         print(preview.save(store, reference, options.save))
         return 0
@@ -249,9 +256,22 @@ def _progress() -> Iterator[Any]:
 
 
 def _print(lines: list[dict[str, Any]], output: str) -> None:
-    from airflow.cli.simple_table import AirflowConsole
-    from rich.markup import escape
+    lines = [{name: str(value) for name, value in line.items()} for line in lines]
+    if output == "json":
+        print(json.dumps(lines))
+    elif output == "yaml":
+        import yaml
 
-    if output == "table":
-        lines = [{name: escape(preview.printable(value)) for name, value in line.items()} for line in lines]
-    AirflowConsole().print_as(data=lines, output=output)
+        print(yaml.safe_dump(lines, sort_keys=False, allow_unicode=True), end="")
+    elif not lines:
+        print("There is nothing.")
+    else:
+        _print_table([{name: preview.printable(cell) for name, cell in line.items()} for line in lines])
+
+
+def _print_table(lines: list[dict[str, str]]) -> None:
+    """A line for each, however wide: an address that is cut or wrapped is no address any more."""
+    names = list(lines[0])
+    widths = {name: max(len(name), *(len(line[name]) for line in lines)) for name in names}
+    for line in [dict(zip(names, names)), *lines]:
+        print("  ".join(line[name].ljust(widths[name]) for name in names).rstrip())

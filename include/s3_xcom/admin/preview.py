@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pprint
 from pathlib import Path
@@ -46,9 +47,10 @@ def find_by_ids(owner: Owner) -> Reference:
     """
     found = xcom_table.reference_of(owner)
     if found is None:
-        raise ObjectMissingError(
-            f"There is no {owner} in S3. Does it exist? Small values are kept in the metadata database."
-        )
+        hint = "Does it exist? Small values are kept in the metadata database."
+        if owner.map_index < 0 and xcom_table.reference_of(dataclasses.replace(owner, map_index=0)):
+            hint = "The task is mapped: give --map-index."
+        raise ObjectMissingError(f"There is no {owner} in S3. {hint}")
     return found
 
 

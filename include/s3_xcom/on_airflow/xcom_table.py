@@ -71,9 +71,9 @@ def reference_of(owner: Owner) -> Reference | None:
 
     :raises SettingError: if the metadata database does not answer
     """
+    columns = _columns()
     from sqlalchemy import select
 
-    columns = _columns()
     same = [getattr(columns, name) == value for name, value in vars(owner).items()]
     values = list(_execute(select(columns.value).where(*same)))
     return reference_in(values[0]) if values else None
@@ -81,9 +81,9 @@ def reference_of(owner: Owner) -> Reference | None:
 
 def refers_to_any(settings: Settings) -> bool:
     """Whether any recent XCom of this metadata database is in this bucket, below this prefix."""
+    columns = _columns()
     from sqlalchemy import select
 
-    columns = _columns()
     recent = (
         select(columns.value)
         .where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
@@ -98,9 +98,9 @@ def refers_to_any(settings: Settings) -> bool:
 
 def _rows_by_ids(object_keys: Iterable[str]) -> Iterator[bytes]:
     """The rows of the tasks that some keys name."""
+    columns = _columns()
     from sqlalchemy import and_, or_, select, tuple_
 
-    columns = _columns()
     whole, cut = set(), set()
     for key in object_keys:
         ids = keys.parse_ids(key)
@@ -138,10 +138,16 @@ def _read(parsed: dict[str, Any]) -> Reference | None:
 
 def _columns() -> Any:
     """Airflow's table, in its schema; not Airflow's class, which would decode what is read."""
-    from sqlalchemy import column, table
+    try:
+        from sqlalchemy import column, table
 
+        own = release.table()
+    except ImportError as error:
+        raise SettingError(
+            f"This Python has no Airflow ({error}), and so no metadata database. Run this where Airflow is; "
+            "in the Compose stack, by `make xcom ARGS=...`."
+        ) from None
     names = ("dag_id", "task_id", "run_id", "map_index", "key", "value", "timestamp")
-    own = release.table()
     return table(own.name, *(column(name, own.c[name].type) for name in names), schema=own.schema).c
 
 

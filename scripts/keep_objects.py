@@ -1,0 +1,102 @@
+"""Keep what lies in LocalStack's bucket in a folder: LocalStack itself forgets all when it stops.
+
+keep_objects.py put-back: put into the bucket what the folder holds. keep_objects.py watch: note what comes
+and goes, until the container stops. Objects never change, so a key that is known is known for good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+SECONDS = 2
+"""Between two looks at the bucket. What comes in the last of them before LocalStack is killed, is lost."""
+
+PATIENCE = 20
+"""The pause is at least so many times what a look takes: a large bucket is not listed all the time."""
+
+HEADERS = ("Metadata", "ContentType", "ContentEncoding")
+
+
+class Kept:
+    """The bucket's objects, each as a file of its bytes and one of its key and headers."""
+
+    def __init__(self, s3: Any, bucket: str, folder: Path) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for unfinished in folder.glob("*.part"):
+            unfinished.unlink()
+        self._names = {json.loads(path.read_text())["Key"]: path.stem for path in folder.glob("*.json")}
+
+    def put_back(self) -> int:
+        """Put into the bucket what is kept.
+
+        :return: how many objects
+        """
+        for name in self._names.values():
+            headers = json.loads((self._folder / f"{name}.json").read_text())
+            key = headers.pop("Key")
+            with (self._folder / name).open("rb") as body:
+                self._s3.upload_fileobj(body, self._bucket, key, ExtraArgs=headers)
+        return len(self._names)
+
+    def look(self) -> None:
+        """Keep what is new in the bucket, and forget what is gone from it."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
+        there = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        for key in there - self._names.keys():
+            self._keep(key)
+        for key in self._names.keys() - there:
+            name = self._names.pop(key)
+            (self._folder / f"{name}.json").unlink()
+            (self._folder / name).unlink()
+
+    def _keep(self, key: str) -> None:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+        except self._s3.exceptions.NoSuchKey:  # deleted since
+            return
+        partial = self._folder / f"{name}.part"
+        with partial.open("wb") as file:
+            for chunk in answer["Body"].iter_chunks(1024 * 1024):
+                file.write(chunk)
+        partial.rename(self._folder / name)
+        headers = {header: answer[header] for header in HEADERS if answer.get(header)}
+        partial.write_text(json.dumps({"Key": key, **headers}))
+        partial.rename(self._folder / f"{name}.json")
+        self._names[key] = name
+
+
+def main() -> None:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=os.environ["INIT_ENDPOINT_URL"],
+        region_name=os.environ["INIT_REGION"],
+        aws_access_key_id="any",
+        aws_secret_access_key="any",  # noqa: S106 - LocalStack asks for none
+    )
+    kept = Kept(s3, os.environ["INIT_BUCKET"], Path(os.environ["INIT_KEEP_IN"]))
+    if sys.argv[1] == "put-back":
+        print(f"{kept.put_back():,} objects put back", flush=True)
+        return
+    while True:
+        started = time.monotonic()
+        try:
+            kept.look()
+        except Exception as error:  # S3 stops, or the disk is full: the next look may tell
+            print(f"keep_objects: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        time.sleep(max(SECONDS, PATIENCE * (time.monotonic() - started)))
+
+
+if __name__ == "__main__":
+    main()
