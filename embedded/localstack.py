@@ -14,7 +14,7 @@ from embedded.processes import Process, StartError, free_port
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET = "xcom"
 LOGIN = "any-login-will-do"
-"""Both the access key and the secret key: LocalStack takes any. Airflow masks it in logs, so it is no word."""
+"""Both the access key and the secret key: LocalStack takes any. Masked in logs, so it is no word."""
 
 PYTHON = ROOT / ".venv-localstack/bin/python"
 

@@ -19,8 +19,8 @@ import boto3
 SECONDS = 2
 """Between two looks at the bucket. What comes in the last of them before LocalStack is killed, is lost."""
 
-PATIENCE = 20
-"""The pause is at least so many times what a look takes: a large bucket is not listed all the time."""
+PATIENCE = 5
+"""The pause is at least so many times what a listing takes: a large bucket is not listed all the time."""
 
 HEADERS = ("Metadata", "ContentType", "ContentEncoding")
 
@@ -49,16 +49,22 @@ class Kept:
                 self._s3.upload_fileobj(body, self._bucket, key, ExtraArgs=headers)
         return len(self._names)
 
-    def look(self) -> None:
-        """Keep what is new in the bucket, and forget what is gone from it."""
+    def look(self) -> float:
+        """Keep what is new in the bucket, and forget what is gone from it.
+
+        :return: how long the listing took, in seconds
+        """
+        started = time.monotonic()
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
         there = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        took = time.monotonic() - started
         for key in there - self._names.keys():
             self._keep(key)
         for key in self._names.keys() - there:
             name = self._names.pop(key)
             (self._folder / f"{name}.json").unlink()
             (self._folder / name).unlink()
+        return took
 
     def _keep(self, key: str) -> None:
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -90,12 +96,12 @@ def main() -> None:
         print(f"{kept.put_back():,} objects put back", flush=True)
         return
     while True:
-        started = time.monotonic()
+        took = 0.0
         try:
-            kept.look()
+            took = kept.look()
         except Exception as error:  # S3 stops, or the disk is full: the next look may tell
             print(f"keep_objects: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        time.sleep(max(SECONDS, PATIENCE * (time.monotonic() - started)))
+        time.sleep(max(SECONDS, PATIENCE * took))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import argparse
 import inspect
 import json
 import logging
-import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,6 @@ def summary(dag_id: str, run_id: str) -> str:
 MAX_FAILED = 3
 """How many failed tasks are told about."""
 
-_ERROR = re.compile(r"^(?:[a-z_][\w.]*\.)?[A-Za-z_]\w*(?:Error|Exception|Timeout|Interrupt)\b.*")
-
 
 def why_failed(dag_id: str, run_id: str) -> list[str]:
     """A line for each of the failed tasks: the last error in its log, where this machine has the log."""
@@ -155,22 +153,22 @@ def _last_error(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     if map_index >= 0:
         folder /= f"map_index={map_index}"
     texts = [path.read_text(errors="replace") for path in sorted(folder.glob("attempt=*.log"))]
-    errors = [line for line in _lines(texts[-1] if texts else "") if _ERROR.match(line)]
+    errors = list(_errors(texts[-1] if texts else ""))
     return errors[-1][:500] if errors else "its log says why"
 
 
-def _lines(log: str) -> list[str]:
-    """The lines of a log. Airflow 3 writes JSON, with an error as a list."""
-    lines = []
+def _errors(log: str) -> Iterator[str]:
+    """The errors in a log: the last lines of tracebacks. Airflow 3 writes JSON, with errors as lists."""
+    is_traceback = False
     for line in log.splitlines():
-        try:
-            entry = json.loads(line)
-            details = entry.get("error_detail") or []
-        except (ValueError, AttributeError):
-            lines.append(line)
-        else:
-            lines += [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details]
-    return lines
+        if line.startswith("{"):
+            for detail in json.loads(line).get("error_detail") or []:
+                yield f"{detail['exc_type']}: {detail['exc_value']}"
+        elif line.startswith("Traceback (most recent call last)"):
+            is_traceback = True
+        elif is_traceback and not line.startswith(" "):
+            is_traceback = False
+            yield line
 
 
 def _json_object(text: str) -> dict:

@@ -55,6 +55,11 @@ class Found:
         return of_object(self._store, self.address.removeprefix(self._store.address() + "/"))
 
     @property
+    def _pushed(self) -> str:
+        """When it was pushed, by the clock of the machine that did: S3's has seconds only."""
+        return self.reference.pushed or ""
+
+    @property
     def info(self) -> ObjectInfo:
         """Its type and shape. Errors as of :attr:`reference`."""
         return self.reference.info
@@ -163,13 +168,19 @@ def read(
             f"There is no XCom {key!r} of {dag}.{task}{run_words} in {_store().address()}. Small values are "
             "kept in the metadata database, where only Airflow reads them."
         )
-    newest = [each for each in found if each.owner.run_id == found[0].owner.run_id]
-    if len({each.owner.map_index for each in newest}) > 1:
+    run_id = _newest(found).owner.run_id
+    of_run = [each for each in found if each.owner.run_id == run_id]
+    if len({each.owner.map_index for each in of_run}) > 1:
         raise SettingError(
-            f"{dag}.{task} is mapped, and has several results in run {found[0].owner.run_id!r}. Give "
-            "map_index."
+            f"{dag}.{task} is mapped, and has several results in run {run_id!r}. Give map_index."
         )
-    return newest[0].read()
+    return _newest(of_run).read()
+
+
+def _newest(found: list[Found]) -> Found:
+    """The first of some that are in order, or the newest of those of the same second."""
+    tied = [each for each in found if each.modified == found[0].modified]
+    return tied[0] if len(tied) == 1 else max(tied, key=lambda each: each._pushed)
 
 
 def of_object(store: Store, key: str) -> Reference:
@@ -179,7 +190,8 @@ def of_object(store: Store, key: str) -> Reference:
     """
     head = store.head(key)
     info = ObjectInfo.from_metadata(head["Metadata"])
-    return Reference(store.settings.bucket, key, head.get("ContentLength", 0), head["ETag"], info)
+    size, pushed = head.get("ContentLength", 0), head["Metadata"].get("pushed")
+    return Reference(store.settings.bucket, key, size, head["ETag"], info, pushed=pushed)
 
 
 def _store(**settings: str) -> Store:

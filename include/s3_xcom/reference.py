@@ -66,6 +66,7 @@ class ObjectInfo:
             "file-name": self.name or "",
             "compression": self.compression or "",
             "raw-size": self.raw_size or "",
+            "pushed": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         }
         encoded = {name: quote(str(word), safe=" /:+@,")[:MAX_METADATA_VALUE] for name, word in words.items()}
         return {name: word for name, word in encoded.items() if word}

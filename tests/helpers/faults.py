@@ -257,8 +257,8 @@ class Worker:
         def kill() -> None:
             while in_s3 and not self.proxy.injected and not done.wait(0.002):
                 pass
-            # A signal in the microseconds between Python's last look for one and the system call that waits for
-            # the network wakes nobody, and is heard when that ends. So it is sent until it is heard.
+            # A signal in the microseconds between Python's last look for one and the system call that waits
+            # for the network wakes nobody, and is heard when that ends. So it is sent until it is heard.
             while not raised and not done.wait(delay):
                 os.kill(os.getpid(), number)
                 done.wait(HEARD_SECONDS)

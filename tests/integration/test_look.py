@@ -157,7 +157,7 @@ def test_dicts_and_lists_are_trees(look_at, value, expected):
 def test_items_are_shown_element_by_element(look_at):
     values = [{"n": n, "text": "x" * 100} for n in range(5000)]
     for number, at in enumerate([0, 2, 4999]):
-        shown = look_at(items(values), At(at), pushed=number > 0)
+        shown = look_at(items(values), At(element=at), pushed=number > 0)
         first = shown.tree.children[0]
         assert outline(first) == (str(at), "dict of 2", ("n", str(at)), ("text", repr("x" * 100)))
         assert (shown.elements[0], shown.of_elements) == (at, 5000)
@@ -167,7 +167,7 @@ def test_items_are_shown_element_by_element(look_at):
     "value", [b"a" * 100_000, np.arange(10), pd.DataFrame({"a": [1]}), pa.table({"a": [1]})]
 )
 def test_members_of_an_archive_are_shown_one_by_one(look_at, value):
-    shown = look_at(items([b"first", value] * 20), At(1))
+    shown = look_at(items([b"first", value] * 20), At(element=1))
     assert (shown.elements, shown.of_elements) == ((1, 2), 40)
     assert shown.table or shown.text
 
@@ -238,3 +238,96 @@ def test_no_class_is_loaded_to_be_looked_at(look_at, monkeypatch):
 def test_a_pickle_is_not_loaded(look_at, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__ENABLE_XCOM_PICKLING", "true")
     assert "never loaded just to be looked at" in look_at(object).notes[0]
+
+
+def test_one_large_element_hides_no_other(look_at):
+    large = "x" * 3 * 2**20
+    for number, value in enumerate([items([large, "small"]), items([large.encode(), b"small"])]):
+        shown = look_at(value)
+        assert "more than 4 requests or 2.0 MiB" in shown.notes[0]
+        assert (shown.elements, shown.of_elements) == ((0, 1), 2)
+        other = look_at(None, At(element=1), pushed=True)
+        assert "small" in str(other), number
+    shown = look_at(rows(pd.DataFrame({"t": [large, "small"]})))
+    assert (shown.table.rows, shown.table.of_rows) == ([], 2)
+    assert cells(look_at(None, At(1), pushed=True)) == [["small"]]
+
+
+def test_a_table_within_a_sequence_is_walked_through_on_its_own(look_at):
+    frame = pd.DataFrame([range(80)] * 60)
+    shown = look_at(items([b"first", frame]), At(50, 30, element=1))
+    assert (shown.table.first, len(shown.table.rows), shown.table.first_column) == (50, 10, 30)
+    assert shown.table.rows[0][1][0] == "30"
+    assert shown.elements == (1, 2)
+
+
+def test_wide_batches_are_shown_one_by_one(look_at):
+    frame = pd.DataFrame([[r * 1000 + c for c in range(400)] for r in range(40)])
+    for number in (0, 3, 7):
+        shown = look_at(batches(frame, 5), At(1, 60, element=number))
+        assert shown.table.rows[0] == (
+            [str(5 * number + 1)],
+            [str((5 * number + 1) * 1000 + c) for c in range(60, 90)],
+        )
+        assert (shown.elements, shown.of_elements) == ((number, number + 1), 8)
+
+
+def test_a_text_of_another_encoding_is_no_text(look_at, tmp_path):
+    for name in ("a.txt", "a.csv"):
+        for count in (10, 100_000):
+            (tmp_path / name).write_bytes("Zürich,schön\n".encode("latin-1") * count)
+            assert "It is no text in UTF-8." in look_at(File(tmp_path / name)).notes
+    (tmp_path / "long.txt").write_bytes(b"x" + "ü".encode() * 2**20)
+    assert look_at(File(tmp_path / "long.txt")).text.startswith("xü")
+
+
+def test_a_csv_file_is_walked_through(look_at, tmp_path):
+    lines = [",".join(f"{r}.{c}" for c in range(80)) for r in range(200)]
+    (tmp_path / "a.csv").write_text("\n".join([",".join(map(str, range(70))), *lines]))
+    shown = look_at(File(tmp_path / "a.csv"), At(150, 60))
+    assert (shown.table.first, shown.table.of_rows, shown.table.of_columns) == (150, 200, 80)
+    assert shown.table.rows[0][1] == [f"150.{c}" for c in range(60, 80)]
+
+
+def test_limits_are_those_of_the_column_and_of_values(look_at):
+    frame = pd.DataFrame(
+        {
+            "a.b": [5, 6],
+            "a": [{"b": 100}, {"b": 200}],
+            "period": pd.period_range("2026-01", periods=2, freq="M"),
+            "delta": pd.to_timedelta([1, 2], "s"),
+            "mixed": ["x", 1],
+        }
+    )
+    found = {column.label: (column.least, column.most) for column in look_at(frame).table.columns}
+    assert found == {"a.b": ("5", "6"), **dict.fromkeys(("a", "period", "delta", "mixed"), (None, None))}
+
+
+def test_a_table_that_was_read_from_a_frame_and_changed_is_shown_as_it_is(look_at, task, s3):
+    task.push(pd.DataFrame({"a": [1], "b": [2]}, index=["x"]))
+    table = pq.read_table(io.BytesIO(s3.Object(task.object_key()).get()["Body"].read()))
+    shown = look_at(table.append_column("new", pa.array([9])))
+    assert [column.label for column in shown.table.columns] == [*table.column_names, "new"]
+    assert cells(look_at(table.select(["b"]))) == [["2"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.array([[-1.7e308, 1.7e308], [0.0, 1.0]]), "1.7e+308"),
+        (np.array(["2026-01-01", "NaT"], "datetime64[ns]"), "2026-01-01"),
+        ([10**5000], "too long to be shown"),
+        (pa.table({"t": pa.array([2**62], pa.timestamp("us"))}), "148107"),
+        (pa.table({"t": pa.array([0], pa.timestamp("us", "Foo/Bar"))}), "t"),
+        (pd.DataFrame(index=pd.RangeIndex(5)), "'4'"),
+        (
+            pd.DataFrame(
+                {"t": [datetime.datetime(2026, 1, d) for d in range(1, 13)]
+                 + [datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)]}
+            ),
+            "2026-01-12",
+        ),
+    ],
+)  # fmt: skip
+def test_odd_values_are_shown(look_at, value, expected):
+    assert expected in str(look_at(value))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -254,6 +256,36 @@ def test_what_else_is_a_table_has_a_csv_too(visitor, task, value, expected):
     assert [row for row in csv.reader(io.StringIO(text)) if row] == expected
 
 
+def test_every_row_of_a_csv_is_one_row(visitor, task):
+    expected = [["x\ry", "1"], ["z\n", "2"], ["\r\n", "3"]]
+    task.push(pd.DataFrame({"a": [text for text, _ in expected], "b": [1, 2, 3]}))
+    text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
+    assert list(csv.reader(io.StringIO(text, newline=""))) == [["a", "b"], *expected]
+
+
+def test_a_csv_holds_the_numbers_that_were_pushed(visitor, task):
+    numbers = [2**53 + 1, *[1] * 10_000, None, 2**62]
+    task.push(pa.table({"a": numbers}))
+    text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
+    assert text.splitlines()[1:] == ["" if number is None else str(number) for number in numbers]
+    wide = pd.DataFrame([range(400)] * 20)
+    task.push(batches(wide, 5))
+    text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
+    assert [len(row) for row in csv.reader(io.StringIO(text))] == [400] * 21
+    task.push(pd.MultiIndex.from_arrays([[1], [2]], names=["a", "a"]))
+    text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
+    assert text.splitlines() == ["a,a", "1,2"]
+
+
+def test_what_a_csv_cannot_be_made_of_says_so(visitor, s3, prefix):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": range(1000)}), sink)
+    body = bytearray(sink.getvalue())
+    body[30:60] = bytes(30)
+    address = put(s3, prefix, bytes(body), codec="table").replace("/object", "/download") + "&as=csv"
+    assert "no valid table" in visitor.text(address, 422)
+
+
 def test_of_a_list_there_is_no_csv(visitor, task):
     task.push([1])
     assert "there is no CSV" in visitor.text(url("download", key=task.object_key(), **{"as": "csv"}), 422)
@@ -292,6 +324,24 @@ def test_what_is_gone_altered_or_of_a_newer_format_is_said(visitor, task, s3):
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'><img src=x onerror=alert(1)>"
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"\ud800": "\ud800"},
+        pd.DataFrame({"\ud800": ["\ud800", "b"]}),
+        rows(pd.DataFrame({"a": ["\ud800"]})),
+        items(["\ud800", {"\ud800": 1}]),
+        np.array(["\ud800", "x"]),
+        "\ud800" * 1000,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_half_a_surrogate_pair_is_shown_as_an_escape(visitor, task, value):
+    body = visitor.text(task_page(task, value))
+    assert "\\ud800" in body or "no text in UTF-8" in body
+    body.encode()
+
+
 def test_hostile_content_and_names_stay_text(visitor, task, s3, prefix):
     shown = [
         task_page(task, pd.DataFrame({HOSTILE: [HOSTILE, HOSTILE, None]}, index=[HOSTILE] * 3)),
@@ -325,6 +375,33 @@ def task_page(task, value: Any) -> str:
     return url("object", key=task.object_key(key))
 
 
+RANGE = {"kind": "range", "range": [0, 30_000_000, 1]}
+MANY_LABELS = {
+    "type": "DataFrame",
+    "columns": [{"kind": "numpy", "dtype": "<i8"}],
+    "index": {"multi": False, "names": [None], "levels": [{"kind": "range", "range": [0, 1, 1]}]},
+    "labels": {"multi": True, "names": [None, None], "levels": [RANGE, RANGE], "arrays": []},
+    "attrs": {},
+    "duplicate_labels": True,
+}
+
+
+def compressed_arrow(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def archive(parquet: bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as written:
+        written.writestr("0.parquet", parquet)
+        written.writestr("value.json", '{"__s3_xcom__": "DataFrame", "part": "0.parquet"}')
+    return sink.getvalue()
+
+
+@functools.lru_cache(maxsize=1)
 def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
     """Objects that are large, or become so."""
     import gzip
@@ -366,6 +443,19 @@ def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
         "an image of nothing": (
             b"\x89PNG\r\n\x1a\n" + bytes(8 * MIB),
             {"codec": "file", "file-name": "a.png"},
+        ),
+        "one long text": (
+            parquet(pa.table({"t": ["x" * (200 * MIB)]}), compression="zstd"),
+            {"codec": "table"},
+        ),
+        "compressed Arrow": (compressed_arrow(pa.table({"a": np.zeros(30_000_000)})), {"codec": "arrow"}),
+        "an archive of much": (
+            archive(parquet(pa.table({"a": np.zeros(30_000_000)}), compression="zstd")),
+            {"codec": "zip"},
+        ),
+        "many labels": (
+            parquet(pa.table({"a": [1]}).replace_schema_metadata({"s3_xcom": json.dumps(MANY_LABELS)})),
+            {"codec": "parquet"},
         ),
         "no Parquet": (bytes(5 * MIB), {"codec": "parquet"}),
         "a footer as long as the file": (

@@ -92,6 +92,27 @@ def test_who_may_read_one_dag_sees_that_one(visit, pages):
     assert not [answer for answer in answers if "secret" in answer.text]
 
 
+def test_an_id_that_is_cut_in_the_key_needs_the_right_to_all(visit, pages):
+    owner = Owner("sales_" + "x" * 300, "run", "task", -1, "key")
+    key = json.loads(push({"a": "secret"}, owner))["key"]
+    one, everything = visit(READ_XCOMS, ("can_read", "DAG:mine")), visit(READ_XCOMS, READ_ALL)
+    assert "sales_" not in one.get("/s3_xcom/").text
+    assert "sales_" in everything.get("/s3_xcom/").text
+    address = f"/s3_xcom/download?key={key.replace('%', '%25')}"
+    assert [client.get(address).status_code for client in (one, everything)] == [404, 200]
+
+
+@pytest.mark.parametrize("dag_id", ["removed.dag", "removed"])
+def test_a_dag_that_airflow_does_not_know_is_for_those_who_see_all(visit, pages, dag_id):
+    push([1], Owner(dag_id, "run", "task", -1, "key"))
+    one, everything = visit(READ_XCOMS, ("can_read", "DAG:mine")), visit(READ_XCOMS, READ_ALL)
+    assert dag_id in everything.get("/s3_xcom/").text
+    front = one.get("/s3_xcom/")
+    assert front.status_code == 200
+    assert dag_id not in front.text
+    assert one.get(f"/s3_xcom/?dag={dag_id}").status_code == 404
+
+
 @pytest.mark.parametrize("permissions", [[READ_ALL], [("can_read", "DAG:mine")], []])
 def test_who_may_not_read_xcoms_sees_nothing(visit, pages, permissions):
     client = visit(*permissions)

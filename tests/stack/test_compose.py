@@ -246,11 +246,23 @@ def show(compose, run_id: str) -> str:
     return done.stdout
 
 
+def wait_until_kept(compose, bucket) -> None:
+    """What comes into LocalStack's bucket is kept soon after."""
+    deadline = time.monotonic() + 60
+    count = 'ls /var/lib/s3-objects | grep -c "json$"'
+    while time.monotonic() < deadline:
+        kept = compose.run_in("localstack", "sh", "-c", count).stdout.strip()
+        if kept == str(len(list(bucket.objects.all()))):
+            return
+        time.sleep(1)
+    pytest.fail("not all objects are kept")
+
+
 def test_data_survives_down_and_up(compose, bucket):
     run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
     runs, objects = compose.api("dags/TestDag/dagRuns")["total_entries"], len(list(bucket.objects.all()))
     shown = show(compose, run_id)
-    time.sleep(5)  # what comes is kept soon after
+    wait_until_kept(compose, bucket)
     assert compose.make("down").returncode == 0
     assert compose.make("up").returncode == 0
     assert compose.api("dags/TestDag/dagRuns")["total_entries"] == runs > 0
@@ -263,7 +275,7 @@ def test_data_survives_down_and_up(compose, bucket):
 def test_a_killed_localstack_comes_back_with_what_it_held(compose, bucket):
     run_id, _ = compose.run_dag("TestDag", {"query": "SELECT * FROM my_table LIMIT 2"})
     shown = show(compose, run_id)
-    time.sleep(5)
+    wait_until_kept(compose, bucket)
     assert compose.compose("kill", "localstack").returncode == 0
     assert compose.make("up").returncode == 0
     assert show(compose, run_id) == shown

@@ -33,11 +33,16 @@ def find(store: Store, address: str) -> Reference:
     key = address.removeprefix(store.address() + "/")
     if not keys.is_key(key, store.settings):
         raise BadReferenceError(f"{address} is no XCom in {store.address(keys.root(store.settings))}.")
+    return find_row(key) or of_object(store, key)
+
+
+def find_row(key: str) -> Reference | None:
+    """The reference to an object in the database; None if there is none, or the database does not answer."""
     try:
         reference = xcom_table.references_to([key]).get(keys.stem_of(key))
     except SettingError:
-        reference = None
-    return reference if reference is not None and reference.key == key else of_object(store, key)
+        return None
+    return reference if reference is not None and reference.key == key else None
 
 
 def find_by_ids(owner: Owner) -> Reference:

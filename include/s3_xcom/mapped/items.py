@@ -44,7 +44,7 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """The sequence that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda body: [body], load_member)
+            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
         else:
             stored = RemoteElements(store, reference, split_lines, _load_line)
         return cls(stored, reference.info.type, reference.info.shape)
@@ -174,8 +174,22 @@ def _load_line(line: bytes, number: int) -> Any:
     return tagged_json.loads(line[1:])
 
 
-def load_member(body: bytes, number: int) -> Any:
+def _load_member(body: bytes, number: int) -> Any:
     """The element in a member of the archive."""
+    name, data = member(body)
+    return decode_member(name, data)
+
+
+def decode_member(name: str, data: bytes) -> Any:
+    """The element that a member of the archive holds, by its name."""
+    return codecs.decode(_codec_of(name), data)
+
+
+def member(body: bytes) -> tuple[str, bytes]:
+    """Name and bytes of a member of the archive.
+
+    :raises FormatError: if they are none that a push writes
+    """
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
         start = _LOCAL_HEADER.size + name_size
@@ -185,7 +199,7 @@ def load_member(body: bytes, number: int) -> Any:
     data = body[start + extra_size :] if magic == _MAGIC else b""
     if magic != _MAGIC or zlib.crc32(data) != crc:
         raise FormatError("The stored archive is damaged.")
-    return codecs.decode(_codec_of(name), data)
+    return name, data
 
 
 def from_object(codec: str, body: bytes) -> list[Any]:
@@ -197,7 +211,7 @@ def from_object(codec: str, body: bytes) -> list[Any]:
         return tagged_json.loads(body)["items"]
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         members = [info for info in archive.infolist() if info.filename != _INDEX]
-        return [codecs.decode(_codec_of(info.filename), archive.read(info)) for info in members]
+        return [decode_member(info.filename, archive.read(info)) for info in members]
 
 
 def _codec_of(name: str) -> str:

@@ -107,9 +107,20 @@ class RecordBatches(RemoteElements):
 
     def _load_batch(self, block: bytes, number: int) -> pd.DataFrame:
         self._head = self._head or self.part(_MAGIC_BYTES, self.layout.start)
-        table = _read_stream(self._head + block + _END, self._rows)
-        is_last = number == len(self) - 1
-        return frames.from_table(table, self._rows - table.num_rows if is_last else number * table.num_rows)
+        return load_batch(self._head + block, number, len(self), self._rows)
+
+
+def load_batch(messages: bytes, number: int, batches: int, rows: int) -> pd.DataFrame:
+    """One batch.
+
+    :param messages: of the head, and of the batch
+    :param number: of the batch, of so many
+    :param rows: of the frame
+    :raises FormatError: if they are nothing that :func:`encode` writes
+    """
+    table = _read_stream(messages + _END, rows)
+    is_last = number == batches - 1
+    return frames.from_table(table, rows - table.num_rows if is_last else number * table.num_rows)
 
 
 def _read_stream(data: bytes, rows: int) -> pa.Table:

@@ -46,10 +46,13 @@ def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -
         return _read(file, parquet, names).select(range(count)).replace_schema_metadata(None)
 
 
-def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
-    """A frame in parts of some rows, of which one is in memory, with its row group. At least one part.
+def is_frame(reference: Reference) -> bool:
+    """Whether a Parquet file holds a frame. Its metadata do not tell: a table keeps those that it had."""
+    return reference.info.codec in ("parquet", "rows", "batches")
 
-    Of a table of pyarrow's, frames.
+
+def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
+    """A frame, or a table of pyarrow's, in parts of some rows, of which one is in memory. At least one part.
 
     :raises StorageError: if S3 does not give it, also later
     """
@@ -57,13 +60,12 @@ def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
 
     with _opened(store, reference) as (file, parquet):
         metadata, first = parquet.metadata.metadata or {}, 0
-        is_frame = frames.METADATA_KEY in metadata
-        positions = list(range(frames.column_count(parquet.schema_arrow))) if is_frame else []
+        positions = list(range(frames.column_count(parquet.schema_arrow))) if is_frame(reference) else []
         for table in _tables(file, parquet, rows):
-            yield frames.from_some(table, metadata, first, positions) if is_frame else table.to_pandas()
+            yield frames.from_some(table, metadata, first, positions) if is_frame(reference) else table
             first += table.num_rows
         if not first:
-            yield frames.from_table(parquet.read()) if is_frame else parquet.read().to_pandas()
+            yield frames.from_table(parquet.read()) if is_frame(reference) else parquet.read()
 
 
 def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:

@@ -54,6 +54,8 @@ def _beginning(flat: np.ndarray, shape: tuple[int, ...], is_fortran: bool) -> np
 
 def _corner(values: np.ndarray) -> Table:
     corner = values[:CORNER_ROWS] if values.ndim == 1 else values[:CORNER_ROWS, :CORNER_COLUMNS]
+    if corner.dtype.kind in "mM":
+        corner = corner.astype(str)
     grid: list[list[Any]] = [[x] for x in corner.tolist()] if corner.ndim == 1 else corner.tolist()
     width = 1 if values.ndim == 1 else corner.shape[1]
     columns = [Column("" if values.ndim == 1 else str(number), "") for number in range(width)]

@@ -112,16 +112,33 @@ def of_arrow(value: pa.Table, first: int) -> Values:
     """
     some = value.slice(0, CHARTED_ROWS)
     columns = [
-        (name, str(some.schema.types[i]), some.column(i).to_pylist())
+        (name, str(some.schema.types[i]), _arrow_values(some.column(i)))
         for i, name in enumerate(some.schema.names)
     ]
     return Values(columns, [("", range(first, first + some.num_rows))])
 
 
-def of_records(records: Sequence[dict[str, Any]], first: int) -> Values:
-    """Rows that are dicts with the same keys, and numbers for labels."""
-    labels = list(records[0]) if records else []
-    columns = [(label, "", [record.get(label) for record in records]) for label in labels]
+def _arrow_values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    try:
+        return column.to_pylist()
+    except (ValueError, OverflowError, ImportError, KeyError, pa.ArrowException):
+        pass  # Python has no year 10,000, and not every zone
+    try:
+        return column.cast(pa.string()).to_pylist()
+    except pa.ArrowException:
+        return ["cannot be shown"] * len(column)
+
+
+def of_records(records: Sequence[dict[str, Any]], labels: list[str], kinds: list[str], first: int) -> Values:
+    """Some columns of rows that are dicts, with numbers for labels.
+
+    :param labels: of the columns
+    :param kinds: their types, for display
+    :param first: the number of the first row
+    """
+    columns = [(label, kind, [record.get(label) for record in records]) for label, kind in zip(labels, kinds)]
     return Values(columns, [("", range(first, first + len(records)))])
 
 
@@ -162,6 +179,10 @@ def _moment(value: datetime.date) -> float:
     return float(value.toordinal())
 
 
+def _first(pair: tuple[float, Any]) -> float:
+    return pair[0]
+
+
 def _histogram(values: list[Any], numbers: list[float]) -> Bars | None:
     import numpy as np
 
@@ -173,6 +194,6 @@ def _histogram(values: list[Any], numbers: list[float]) -> Bars | None:
     named = []
     for number, count in enumerate(counts.tolist()):
         inside = [(x, value) for x, value, own in zip(numbers, values, of_bin) if own == number]
-        least, most = (min(inside)[1], max(inside)[1]) if inside else (None, None)
+        least, most = (min(inside, key=_first)[1], max(inside, key=_first)[1]) if inside else (None, None)
         named.append((f"{cell(least)} to {cell(most)}" if inside else "none", count))
     return Bars(named, is_histogram=True)

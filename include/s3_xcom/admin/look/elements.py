@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from include.s3_xcom.admin.look import columns, tables, trees
-from include.s3_xcom.admin.look.limited import LimitedFile
-from include.s3_xcom.admin.look.shown import ELEMENTS, ROWS, At, Node, Shown
+from include.s3_xcom.admin.look import bombs, columns, tables, trees
+from include.s3_xcom.admin.look.limited import LimitedFile, TooMuchError
+from include.s3_xcom.admin.look.shown import COLUMNS, ELEMENTS, At, Node, Shown
 from include.s3_xcom.admin.look.values import of_value
-from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs import bundle, tagged_json
 from include.s3_xcom.errors import FormatError
-from include.s3_xcom.mapped.items import load_member
+from include.s3_xcom.mapped import record_batches
+from include.s3_xcom.mapped.items import decode_member, member
 from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry, split_lines
 
 _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each element lies."
@@ -20,31 +21,20 @@ _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each elemen
 def look_at_rows(file: LimitedFile, at: At) -> Shown:
     """An object of ``rows``: a Parquet file, with the rows once more as lines of JSON."""
     layout = _layout(file)
-    if layout is None:
+    table = tables.StoredTable.opened(file)
+    if layout is None or table is None:
         return tables.look(file, at)
-    parquet = tables.opened(file)
-    number = _within(at.row, layout)
-    records = _lines(file, layout, number, tagged_json.loads)
-    schema = None if parquet is None else parquet.schema_arrow
-    count = (
-        len(records[0])
-        if schema is None and records
-        else 0
-        if schema is None
-        else tables.column_count(schema)
-    )
-    at = At(number, at.column if at.column < count else 0)
-    wanted = list(range(at.column, min(at.column + tables.COLUMNS, count)))
-    known = [] if parquet is None else tables.described(parquet, wanted)
-    labels = {label for i, label in enumerate(records[0] if records else ()) if i in wanted}
-    some = [{label: value for label, value in record.items() if label in labels} for record in records]
-    values = columns.of_records(some, number)
-    for i, (column, (label, _, cells)) in enumerate(zip(known, values.columns)):
-        values.columns[i] = label, column.kind, cells
-    shown = Shown(table=columns.table(values, at, layout.length, count, known))
-    shown.elements = number, number + min(len(records), ROWS)
-    shown.of_elements = layout.length
-    return shown
+    at = At(_within(at.row, layout), at.column if at.column < table.count else 0)
+    wanted = list(range(at.column, min(at.column + COLUMNS, table.count)))
+    known = table.described(wanted)
+    try:
+        records = _lines(file, layout, at.row, tagged_json.loads)
+    except TooMuchError as error:
+        values, notes = columns.Values([]), [str(error)]
+    else:
+        labels = [column.label for column in known]
+        values, notes = columns.of_records(records, labels, [column.kind for column in known], at.row), []
+    return Shown(notes, table=columns.table(values, at, layout.length, table.count, known))
 
 
 def look_at_items(file: LimitedFile, at: At) -> Shown:
@@ -54,14 +44,16 @@ def look_at_items(file: LimitedFile, at: At) -> Shown:
         shown = trees.look(file, at)
         shown.notes.append(_NO_LAYOUT)
         return shown
-    number = _within(at.row, layout)
-    values = _lines(file, layout, number, lambda line: tagged_json.loads(line[1:]))[:ELEMENTS]
+    if not layout.length:
+        return Shown(tree=Node("", "no elements"))
+    number = _within(at.element, layout)
+    try:
+        values = _lines(file, layout, number, lambda line: tagged_json.loads(line[1:]))[:ELEMENTS]
+    except TooMuchError as error:
+        return _too_much(error, number, layout)
     children = trees.of_several([(str(number + i), value) for i, value in enumerate(values)])
-    shown = Shown(tree=Node("", f"elements {number:,} to {number + len(values) - 1:,}", children))
-    if not values:
-        shown.tree = Node("", "no elements")
-    shown.elements, shown.of_elements = (number, number + len(values)), layout.length
-    return shown
+    tree = Node("", f"elements {number:,} to {number + len(values) - 1:,}", children)
+    return Shown(tree=tree, elements=(number, number + len(values)), of_elements=layout.length)
 
 
 def look_at_members(file: LimitedFile, at: At) -> Shown:
@@ -71,11 +63,46 @@ def look_at_members(file: LimitedFile, at: At) -> Shown:
         return Shown([_NO_LAYOUT])
     if not layout.length:
         return Shown(tree=Node("", "no elements"))
-    number = _within(at.row, layout)
-    _, data = _block(file, layout, number)
-    shown = of_value(load_member(data, number))
+    number = _within(at.element, layout)
+    try:
+        name, data = member(_block(file, layout, number)[1])
+    except TooMuchError as error:
+        return _too_much(error, number, layout)
+    bombs.check_parts([(name, data)])
+    if name.endswith(".zip"):
+        bombs.check_parts(bundle.read(data)[1].items())
+    shown = of_value(decode_member(name, data), at)
     shown.elements, shown.of_elements = (number, number + 1), layout.length
     return shown
+
+
+def look_at_wide_batches(file: LimitedFile, at: At) -> Shown:
+    """An object of ``batches`` of a wide frame: an Arrow file, one batch at a time."""
+    layout = _layout(file)
+    if layout is None or not layout.length:
+        return tables.look_at_arrow(file, at)
+    number = _within(at.element, layout)
+    try:
+        head = file.part(0, layout.start)
+        _, data = _block(file, layout, number)
+    except TooMuchError as error:
+        return _too_much(error, number, layout)
+    stream = head[bombs.MAGIC_BYTES :] + data
+    bombs.check_stream(stream)
+    frame = record_batches.load_batch(stream, number, layout.length, file.reference.info.shape[0])
+    shown = of_value(frame, at)
+    shown.notes.insert(0, f"Batch {number:,}, of {len(frame):,} rows.")
+    shown.elements, shown.of_elements = (number, number + 1), layout.length
+    return shown
+
+
+def _too_much(error: TooMuchError, number: int, layout: Layout) -> Shown:
+    """That one element is too large to be shown; others may not be."""
+    return Shown(
+        [f"Element {number:,}: {error} Download it."],
+        elements=(number, number + 1),
+        of_elements=layout.length,
+    )
 
 
 def _layout(file: LimitedFile) -> Layout | None:

@@ -6,9 +6,9 @@ import csv
 import io
 from pathlib import PurePosixPath
 
-from include.s3_xcom.admin.look import columns, texts, trees
+from include.s3_xcom.admin.look import bombs, columns, texts, trees
 from include.s3_xcom.admin.look.limited import MAX_BYTES, LimitedFile
-from include.s3_xcom.admin.look.shown import COLUMNS, ROWS, At, Picture, Shown
+from include.s3_xcom.admin.look.shown import COLUMNS, At, Picture, Shown
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.reference import human_size
 
@@ -38,7 +38,7 @@ def look(file: LimitedFile, at: At) -> Shown:
     if kind is not None:
         return _look_at_image(file, kind)
     if suffix in _SEPARATORS:
-        return _look_at_csv(data, is_all, _SEPARATORS[suffix])
+        return _look_at_csv(data, is_all, _SEPARATORS[suffix], at)
     if suffix == ".json" and is_all:
         return trees.of_json(data, "json")
     return texts.of_text(data, is_all)
@@ -57,39 +57,26 @@ def _look_at_image(file: LimitedFile, media_type: str) -> Shown:
     return Shown(picture=Picture(media_type, file.part(0, file.size()), file.reference.info.name or ""))
 
 
-def _look_at_csv(data: bytes, is_all: bool, separator: str) -> Shown:
-    text = data.decode("utf-8-sig", "strict" if is_all else "ignore") if _is_text(data, is_all) else None
-    if text is None:
+def _look_at_csv(data: bytes, is_all: bool, separator: str, at: At) -> Shown:
+    text = texts.decoded(data, is_all)
+    if text is None or "\0" in text:
         return texts.of_text(data, is_all)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        lines = list(csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=separator))
     except csv.Error:
         return texts.of_text(data, is_all)
     lines = [line for line in (lines if is_all else lines[:-1]) if line]
     if len(lines) < 2:
         return texts.of_text(data, is_all)
     labels, rows = lines[0], lines[1:]
-    cells = [
-        [row[i] if i < len(row) and row[i] else None for row in rows]
-        for i in range(min(COLUMNS, len(labels)))
-    ]
-    values = columns.Values(
-        [(label, "", column) for label, column in zip(labels, cells)], [("", range(len(rows)))]
-    )
-    notes = (
-        []
-        if is_all and len(rows) <= ROWS
-        else ["Only its first rows are shown, its first line as their names."]
-    )
-    return Shown(notes, table=columns.table(values, At(), len(rows) if is_all else None, len(labels)))
-
-
-def _is_text(data: bytes, is_all: bool) -> bool:
-    try:
-        data.decode("utf-8", "strict" if is_all else "ignore")
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in data
+    labels += [""] * (max(map(len, rows)) - len(labels))
+    at = At(at.row if at.row < len(rows) else 0, at.column if at.column < len(labels) else 0)
+    wanted = range(at.column, min(at.column + COLUMNS, len(labels)))
+    cells = [[row[i] if i < len(row) and row[i] else None for row in rows[at.row :]] for i in wanted]
+    numbers = ("", range(at.row, len(rows)))
+    values = columns.Values([(labels[i], "", column) for i, column in zip(wanted, cells)], [numbers])
+    notes = [] if is_all else ["Only its beginning is shown: it is long."]
+    return Shown(notes, table=columns.table(values, at, len(rows), len(labels)))
 
 
 def look_at_archive(file: LimitedFile, at: At) -> Shown:
@@ -101,10 +88,12 @@ def look_at_archive(file: LimitedFile, at: At) -> Shown:
     if file.size() > WHOLE_BYTES:
         return _members(file)
     body = file.part(0, file.size())
+    text, parts = bundle.read(body)
+    bombs.check_parts(parts.items())
     try:
-        return of_value(decode("zip", body, trees.file_within))
+        return of_value(decode("zip", body, trees.file_within), at)
     except FormatError:
-        return trees.of_json(bundle.read(body)[0], "tagged")
+        return trees.of_json(text, "tagged")
 
 
 def _members(file: LimitedFile) -> Shown:

@@ -20,12 +20,14 @@ ELEMENTS = 50
 class At:
     """From where on something is shown.
 
-    :param row: of a table, or the element of a sequence
+    :param row: of a table
     :param column: of a table
+    :param element: of a sequence that is no table
     """
 
     row: int = 0
     column: int = 0
+    element: int = 0
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,10 @@ def cell(value: Any) -> str | None:
         return cut(f"{len(value):,} bytes: {bytes(value[:32]).hex(' ')}")
     if isinstance(value, str):
         return cut(value[: CELL_CHARACTERS + 1])
-    return cut(_short.repr(value) if isinstance(value, _REPR) else str(value))
+    try:
+        return cut(_short.repr(value) if isinstance(value, _REPR) else str(value))
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a {type(value).__name__} that is too long to be shown"
 
 
 _REPR = (dict, list, tuple, set, frozenset, int)

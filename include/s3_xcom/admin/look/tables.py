@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.s3_xcom.admin.look import columns
+from include.s3_xcom.admin.look import bombs, columns
+from include.s3_xcom.admin.look.bombs import PLAIN_BYTES
 from include.s3_xcom.admin.look.columns import CHARTED_ROWS, Values
 from include.s3_xcom.admin.look.limited import MAX_BYTES, WHOLE_BYTES, LimitedFile, TooMuchError
 from include.s3_xcom.admin.look.shown import COLUMNS, ROWS, At, Column, Shown, cell
 from include.s3_xcom.codecs import arrow
-from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import frames
-from include.s3_xcom.errors import FormatError, XComError
-from include.s3_xcom.mapped.stored_columns import fetch_footer
+from include.s3_xcom.errors import FormatError
+from include.s3_xcom.mapped.stored_columns import fetch_footer, is_frame
 from include.s3_xcom.reference import human_size
-
-PLAIN_BYTES = 16 * 1024 * 1024
-"""What is decoded at most: any row may hold as much as all pages of its columns together."""
 
 SECONDS = 1.0
 """After which a row that lies far within its row group is not looked for any longer."""
@@ -33,188 +30,217 @@ MAX_STATISTICS = 20_000
 
 def look(file: LimitedFile, at: At) -> Shown:
     """An object that is a Parquet file."""
-    parquet = opened(file)
-    if parquet is None:
-        return Shown(
-            [f"It has so many columns that what they are takes more than {human_size(MAX_BYTES)} to read."]
-        )
-    rows, metadata = parquet.metadata.num_rows, parquet.metadata.metadata or {}
-    count = column_count(parquet.schema_arrow)
-    at = At(at.row if at.row < rows else 0, at.column if at.column < count else 0)
-    wanted = list(range(at.column, min(at.column + COLUMNS, count)))
-    known = described(parquet, wanted)
-    group, start = _group_of(parquet.metadata, at.row)
-    fitting = _that_fit(file, parquet, group, wanted)
-    if fitting is None:
-        return _without_rows(known, at, rows, count, "A look reads less than a row of this table takes.")
-    table = _rows_of(parquet, group, at.row - start, fitting)
+    table = StoredTable.opened(file)
     if table is None:
-        return _without_rows(known, at, rows, count, "This row lies too far within its row group.")
-    values, notes = _decoded(table, metadata, at.row, fitting)
-    while (
-        missing := min(ROWS, rows - at.row) - values.rows
-    ) > 0 and group + 1 < parquet.metadata.num_row_groups:
-        group += 1
-        if _that_fit(file, parquet, group, fitting) != fitting:
-            break
-        more = _rows_of(parquet, group, 0, fitting).slice(0, missing)
-        values = values.with_more(_decoded(more, metadata, at.row + values.rows, fitting)[0])
-    if len(fitting) < len(wanted):
-        notes.append(
-            f"Of {len(wanted)} columns, {len(fitting)} are small enough here to be read for a look; "
-            "show others by their number."
-        )
-    return Shown(notes, table=columns.table(values, at, rows, count, known))
+        words = f"more than {human_size(MAX_BYTES)} to read"
+        return Shown([f"It has so many columns that what they are takes {words}."])
+    at = At(at.row if at.row < table.rows else 0, at.column if at.column < table.count else 0)
+    wanted = list(range(at.column, min(at.column + COLUMNS, table.count)))
+    values, notes = table.values(at.row, wanted)
+    return Shown(notes, table=columns.table(values, at, table.rows, table.count, table.described(wanted)))
 
 
-def _without_rows(known: list[Column], at: At, rows: int, count: int, why: str) -> Shown:
-    return Shown([why], table=columns.table(Values([]), at, rows, count, known))
+class StoredTable:
+    """A table in a Parquet file, of which some is read.
 
-
-def opened(file: LimitedFile) -> pq.ParquetFile | None:
-    """The file, with its footer read; None if that is too long.
-
-    :raises FormatError: if it is no Parquet
+    :ivar rows: how many it has
+    :ivar count: how many columns it has, without those of its index
     """
-    try:
-        if file.size() <= WHOLE_BYTES:
-            file.part(0, file.size())
-        fetch_footer(file)
-        return pq.ParquetFile(pa.PythonFile(file, mode="r"))
-    except TooMuchError:
-        return None
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"The stored data is no valid Parquet ({type(error).__name__}).") from None
 
+    def __init__(self, file: LimitedFile, parquet: pq.ParquetFile) -> None:
+        self._file = file
+        self._parquet = parquet
+        self._schema = parquet.schema_arrow
+        self._metadata = parquet.metadata.metadata or {}
+        self._is_frame = is_frame(file.reference)
+        self.rows = parquet.metadata.num_rows
+        self.count = frames.column_count(self._schema) if self._is_frame else len(self._schema.names)
+        self._leaves = _leaves(self._schema)
 
-def column_count(schema: pa.Schema) -> int:
-    """How many columns a table has, without those of its index."""
-    metadata = schema.metadata or {}
-    if frames.METADATA_KEY not in metadata:
-        return len(schema.names)
-    try:
-        return frames.column_count(schema)
-    except (XComError, KeyError, TypeError, ValueError):
-        return len(schema.names)
+    @classmethod
+    def opened(cls, file: LimitedFile) -> StoredTable | None:
+        """The table, with the file's footer read; None if that is too long.
 
+        :raises FormatError: if it is no Parquet
+        """
+        try:
+            if file.size() <= WHOLE_BYTES:
+                file.part(0, file.size())
+            fetch_footer(file)
+            return cls(file, pq.ParquetFile(pa.PythonFile(file, mode="r")))
+        except TooMuchError:
+            return None
+        except (pa.ArrowException, OSError) as error:
+            raise FormatError(f"The stored data is no valid Parquet ({type(error).__name__}).") from None
 
-def described(parquet: pq.ParquetFile, positions: Sequence[int]) -> list[Column]:
-    """What Parquet says about some columns: of the smallest and largest value, and of the missing ones."""
-    schema, metadata = parquet.schema_arrow, parquet.metadata
-    leaves = {parquet.schema.column(i).path: i for i in range(len(parquet.schema))}
-    groups = metadata.num_row_groups
-    described = []
-    for position in positions:
-        name, kind = schema.names[position], schema.types[position]
-        leaf = leaves.get(name)
-        plain = Column(name, str(kind))
-        if leaf is not None and groups * len(positions) <= MAX_STATISTICS:
-            plain = _with_statistics(
-                plain, [metadata.row_group(i).column(leaf).statistics for i in range(groups)]
+    def described(self, positions: Sequence[int]) -> list[Column]:
+        """What Parquet says about some columns: the smallest and largest value, and how many are missing."""
+        groups = [self._parquet.metadata.row_group(i) for i in range(self._parquet.num_row_groups)]
+        specs = json.loads(self._metadata[frames.METADATA_KEY])["columns"] if self._is_frame else []
+        described = []
+        for position in positions:
+            column = Column(self._schema.names[position], str(self._schema.types[position]))
+            leaves = self._leaves[position]
+            if len(leaves) == 1 and len(groups) * len(positions) <= MAX_STATISTICS:
+                spec = specs[position] if specs else None
+                statistics = [group.column(leaves[0]).statistics for group in groups]
+                column = _with_statistics(column, statistics, self._schema.types[position], spec)
+            described.append(column)
+        return described
+
+    def values(self, row: int, wanted: list[int]) -> tuple[Values, list[str]]:
+        """Some rows from one on, of as many of the columns wanted as may be read; and notes about them."""
+        if not self._schema.names:
+            return self._without_columns(row), []
+        group, start = self._group_of(row)
+        fitting = self._read(group, wanted)
+        if fitting is None:
+            return Values([]), ["A look reads less than a row of this table takes."]
+        found = self._rows_of(group, row - start, fitting)
+        if found is None:
+            return Values([]), ["This row lies too far within its row group."]
+        values, notes = self._decoded(found, row, fitting)
+        while group + 1 < self._parquet.num_row_groups and values.rows < min(ROWS, self.rows - row):
+            group += 1
+            if self._read(group, fitting) != fitting:
+                break
+            more = self._rows_of(group, 0, fitting)
+            values = values.with_more(self._decoded(more, row + values.rows, fitting)[0])
+        if len(fitting) < len(wanted):
+            notes.append(
+                f"Of {len(wanted)} columns, {len(fitting)} are small enough here to be read for a look; "
+                "show others by their number."
             )
-        described.append(plain)
-    return described
+        return values, notes
+
+    def _without_columns(self, row: int) -> Values:
+        """Of a frame that has rows alone: a range that is its index."""
+        if not self._is_frame:
+            return Values([])
+        frame = frames.from_table(self._parquet.read())
+        self.rows = len(frame)
+        return columns.of_frame(frame[row : row + ROWS])
+
+    def _group_of(self, row: int) -> tuple[int, int]:
+        """The number of the row group that holds a row, and the number of its first row."""
+        start = 0
+        for number in range(self._parquet.num_row_groups):
+            rows = self._parquet.metadata.row_group(number).num_rows
+            if row < start + rows:
+                return number, start
+            start += rows
+        return 0, 0
+
+    def _read(self, group: int, wanted: list[int]) -> list[int] | None:
+        """Read as many of some columns as may still be read; None if not even one may, or the index."""
+        if not self._parquet.num_row_groups:
+            return wanted
+        index = list(range(self.count, len(self._schema.names)))
+        left, plain, fitting, spans = self._file.bytes_left, PLAIN_BYTES, [], []
+        for position in [*index, *wanted]:
+            chunks = self._chunks(group, position)
+            left -= sum(stop - start for start, stop, _ in chunks)
+            plain -= sum(size for *_, size in chunks)
+            if min(left, plain) < 0:
+                break
+            fitting.append(position)
+            spans += [(start, stop) for start, stop, _ in chunks]
+        if len(fitting) < len(index) or (wanted and len(fitting) == len(index)):
+            return None
+        try:
+            self._file.fetch(spans)
+        except TooMuchError:
+            return None
+        bombs.check_pages([self._file.part(*span) for span in spans])
+        return fitting[len(index) :]
+
+    def _chunks(self, group: int, position: int) -> list[tuple[int, int, int]]:
+        """Where a column lies in a row group: start, stop, and how long its pages are when decompressed."""
+        found = []
+        for leaf in self._leaves[position]:
+            column = self._parquet.metadata.row_group(group).column(leaf)
+            start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+            found.append((start, start + column.total_compressed_size, column.total_uncompressed_size))
+        return found
+
+    def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table | None:
+        """Some rows of a row group, decoded a few at a time; None if they are too far from its start."""
+        names = [self._schema.names[i] for i in positions] + self._schema.names[self.count :]
+        if not self._parquet.num_row_groups or not names:
+            return self._schema.empty_table().select(names)
+        plain = sum(size for position in positions for *_, size in self._chunks(group, position))
+        at_once = max(1, min(CHARTED_ROWS, PLAIN_BYTES // max(1, plain)))
+        give_up, taken, kept_bytes, batches = time.monotonic() + SECONDS, 0, 0, []
+        for batch in self._parquet.iter_batches(
+            at_once, row_groups=[group], columns=names, use_threads=False
+        ):
+            taken += batch.num_rows
+            if taken > offset:
+                batches.append(batch)
+                kept_bytes += sum(map(_plain_bytes, batch.columns))
+            is_late = time.monotonic() > give_up
+            if is_late and taken <= offset:
+                return None
+            if kept_bytes >= PLAIN_BYTES or taken >= offset + (ROWS if is_late else CHARTED_ROWS):
+                break
+        if not batches:
+            return self._schema.empty_table().select(names)
+        table = pa.Table.from_batches(batches, batches[0].schema)
+        return table.select(names).slice(max(0, offset - (taken - table.num_rows)), CHARTED_ROWS)
+
+    def _decoded(self, table: pa.Table, first: int, positions: list[int]) -> tuple[Values, list[str]]:
+        metadata = self._metadata if self._is_frame else None
+        return _decoded(table, metadata, first, positions)
 
 
-def _with_statistics(column: Column, statistics: list[Any]) -> Column:
+def _leaves(schema: pa.Schema) -> list[range]:
+    """The numbers of the columns that Parquet stores each column of a table in: one, but of nested ones."""
+    leaves, start = [], 0
+    for kind in schema.types:
+        count = _count_leaves(kind)
+        leaves.append(range(start, start + count))
+        start += count
+    return leaves
+
+
+def _count_leaves(kind: pa.DataType) -> int:
+    if pa.types.is_struct(kind):
+        return sum(_count_leaves(kind[i].type) for i in range(kind.num_fields))
+    if pa.types.is_map(kind):
+        return _count_leaves(kind.key_type) + _count_leaves(kind.item_type)
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return _count_leaves(kind.value_type) if is_list else 1
+
+
+def _with_statistics(
+    column: Column, statistics: list[Any], kind: pa.DataType, spec: dict[str, Any] | None
+) -> Column:
+    if spec is not None and spec.get("content") == "json":  # texts that stand for the values, and for None
+        return column
     if not all(statistics) or not all(each.has_null_count for each in statistics):
         return column
-    nulls = sum(each.null_count for each in statistics)
-    limits = [(each.min, each.max) for each in statistics if each.has_min_max]
-    try:
-        least, most = cell(min(low for low, _ in limits)), cell(max(high for _, high in limits))
-    except (ValueError, TypeError):
-        least = most = None
-    return Column(column.label, column.kind, nulls, least, most)
+    least = most = None
+    if _has_order(kind, spec):
+        try:
+            limits = [(each.min, each.max) for each in statistics if each.has_min_max]
+            if limits:
+                least, most = cell(min(low for low, _ in limits)), cell(max(high for _, high in limits))
+        except (ValueError, TypeError, OverflowError):  # Python has no year 10,000
+            pass
+    return Column(column.label, column.kind, sum(each.null_count for each in statistics), least, most)
 
 
-def _group_of(metadata: pq.FileMetaData, row: int) -> tuple[int, int]:
-    """The number of the row group that holds a row, and the number of its first row."""
-    start = 0
-    for number in range(metadata.num_row_groups):
-        rows = metadata.row_group(number).num_rows
-        if row < start + rows:
-            return number, start
-        start += rows
-    return 0, 0
-
-
-def _that_fit(file: LimitedFile, parquet: pq.ParquetFile, group: int, wanted: list[int]) -> list[int] | None:
-    """As many of some columns as may still be read, and read them; None if not even one may, or the index."""
-    if not parquet.metadata.num_row_groups:
-        return wanted
-    names = parquet.schema_arrow.names
-    index = names[column_count(parquet.schema_arrow) :]
-    chunks = _chunks(parquet.metadata.row_group(group), {*index, *(names[i] for i in wanted)})
-    left = file.bytes_left - sum(chunk.size for name in index for chunk in chunks[name])
-    fitting = []
-    for position in wanted:
-        left -= sum(chunk.size for chunk in chunks[names[position]])
-        if left < 0:
-            break
-        fitting.append(position)
-    if left < 0 and not fitting:
-        return None
-    chosen = [*index, *(names[i] for i in fitting)]
-    try:
-        file.fetch([(chunk.start, chunk.start + chunk.size) for name in chosen for chunk in chunks[name]])
-    except TooMuchError:
-        return None
-    return fitting
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Where a column, or a part of a nested one, lies; in bytes.
-
-    :param plain: how long its pages are when they are decompressed
-    """
-
-    start: int
-    size: int
-    plain: int
-
-
-def _chunks(group: pq.RowGroupMetaData, names: set[str]) -> dict[str, list[_Chunk]]:
-    """Where some columns lie in a row group."""
-    found: dict[str, list[_Chunk]] = {name: [] for name in names}
-    for i in range(group.num_columns):
-        column = group.column(i)
-        steps = column.path_in_schema.split(".")  # a name may hold dots, too
-        for length in range(len(steps), 0, -1):
-            name = ".".join(steps[:length])
-            if name in found:
-                start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-                found[name].append(
-                    _Chunk(start, column.total_compressed_size, column.total_uncompressed_size)
-                )
-                break
-    return found
-
-
-def _rows_of(parquet: pq.ParquetFile, group: int, offset: int, positions: list[int]) -> pa.Table | None:
-    """Some rows of a row group, decoded a few at a time; None if they are too far from its start."""
-    schema, metadata = parquet.schema_arrow, parquet.metadata
-    names = [schema.names[i] for i in positions] + schema.names[column_count(schema) :]
-    if not metadata.num_row_groups or not names:
-        return schema.empty_table().select(names)
-    chunks = _chunks(metadata.row_group(group), set(names))
-    plain = sum(chunk.plain for name in names for chunk in chunks[name])
-    at_once = max(1, min(CHARTED_ROWS, PLAIN_BYTES // max(1, plain)))
-    give_up, taken, kept_bytes, batches = time.monotonic() + SECONDS, 0, 0, []
-    for batch in parquet.iter_batches(at_once, row_groups=[group], columns=names, use_threads=False):
-        taken += batch.num_rows
-        if taken > offset:
-            batches.append(batch)
-            kept_bytes += sum(map(_plain_bytes, batch.columns))
-        is_late = time.monotonic() > give_up
-        if is_late and taken <= offset:
-            return None
-        if kept_bytes >= PLAIN_BYTES or taken >= offset + (ROWS if is_late else CHARTED_ROWS):
-            break
-    table = pa.Table.from_batches(batches, batches[0].schema) if batches else schema.empty_table()
-    skipped = max(0, offset - (taken - table.num_rows))
-    return table.select(names).slice(skipped, CHARTED_ROWS)
+def _has_order(kind: pa.DataType, spec: dict[str, Any] | None) -> bool:
+    """Whether what is stored of a column is what it holds, and in its order."""
+    types = pa.types
+    plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    moments = (types.is_date, types.is_timestamp, types.is_decimal)
+    if not any(check(kind) for check in (*plain, *moments)):
+        return False
+    is_kept = spec is None or spec["kind"] in ("numpy", "zoned", "arrow", "object", "extension")
+    return is_kept and (
+        spec is None or not str(spec.get("dtype", "")).startswith(("period", "m8", "<m8", ">m8"))
+    )
 
 
 def _plain_bytes(array: pa.Array) -> int:
@@ -224,10 +250,13 @@ def _plain_bytes(array: pa.Array) -> int:
 
 
 def _decoded(
-    table: pa.Table, metadata: dict[bytes, bytes], first: int, positions: list[int]
+    table: pa.Table, metadata: dict[bytes, bytes] | None, first: int, positions: list[int]
 ) -> tuple[Values, list[str]]:
-    """The values as they were pushed; as they are stored, where they cannot be rebuilt here."""
-    if frames.METADATA_KEY not in metadata:
+    """The values as they were pushed; as they are stored, where they cannot be rebuilt here.
+
+    :param metadata: of the file of a frame; None: it is a table of pyarrow's
+    """
+    if metadata is None:
         return columns.of_arrow(table, first), []
     try:
         return columns.of_frame(frames.from_some(table, metadata, first, positions)), []
@@ -243,19 +272,27 @@ def look_at_arrow(file: LimitedFile, at: At) -> Shown:
         return Shown(
             [f"An Arrow file of more than {human_size(WHOLE_BYTES)} has no part that could be shown."]
         )
+    return of_arrow_table(read_arrow(file.part(0, file.size())), at)
+
+
+def read_arrow(data: bytes) -> pa.Table:
+    """The table of a whole Arrow file.
+
+    :raises FormatError: if it is none, or compressed, which no push writes
+    """
     try:
-        table = arrow.decode(file.part(0, file.size()), Pulling())
+        stream = data[bombs.MAGIC_BYTES :]
+        bombs.check_stream(stream)
+        table = arrow.read_stream(stream)  # as it was checked, not as the directory at its end says
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise FormatError(f"The stored data is no valid Arrow file ({type(error).__name__}).") from None
-    return of_arrow_table(table, at)
+    return table
 
 
 def of_arrow_table(table: pa.Table, at: At) -> Shown:
     """A table in memory."""
-    count = column_count(table.schema)
+    count = table.num_columns
     at = At(at.row if at.row < table.num_rows else 0, at.column if at.column < count else 0)
-    positions = list(range(at.column, min(at.column + COLUMNS, count)))
-    chosen = [*positions, *range(count, table.num_columns)]
-    some = table.slice(at.row, CHARTED_ROWS).select(chosen)
-    values, notes = _decoded(some, table.schema.metadata or {}, at.row, positions)
-    return Shown(notes, table=columns.table(values, at, table.num_rows, count))
+    some = table.slice(at.row, CHARTED_ROWS).select(range(at.column, min(at.column + COLUMNS, count)))
+    return Shown(table=columns.table(columns.of_arrow(some, at.row), at, table.num_rows, count))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from include.s3_xcom.admin.look.limited import LimitedFile
 from include.s3_xcom.admin.look.shown import At, Shown
 from include.s3_xcom.reference import human_size
@@ -26,13 +28,19 @@ def of_text(data: bytes, is_all: bool) -> Shown:
 
     :param is_all: whether there is no more
     """
-    try:
-        # The cut may fall within a character.
-        text = data.decode("utf-8", "strict" if is_all else "ignore")
-    except UnicodeDecodeError:
+    text = decoded(data, is_all)
+    if text is None:
         return Shown(["It is no text in UTF-8."], text=hexadecimal(data))
     notes = [_how_much(text, is_all, CHARACTERS, "characters")]
     return Shown([note for note in notes if note], text=text[:CHARACTERS])
+
+
+def decoded(data: bytes, is_all: bool) -> str | None:
+    """The start of a text in UTF-8, which may be cut within a character; None if it is none."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=is_all)
+    except UnicodeDecodeError:
+        return None
 
 
 def _how_much(data: bytes | str, is_all: bool, limit: int, unit: str) -> str:

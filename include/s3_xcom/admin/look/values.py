@@ -8,23 +8,33 @@ from include.s3_xcom.admin.look import columns, texts, trees
 from include.s3_xcom.admin.look.shown import COLUMNS, At, Shown
 
 
-def of_value(value: Any) -> Shown:
-    """The start of a value of any kind."""
+def of_value(value: Any, at: At) -> Shown:
+    """Some of a value of any kind.
+
+    :param at: from where on, if it is a table
+    """
     module = type(value).__module__.partition(".")[0]
     if module == "pandas":
-        frame = columns.of_frame(value)
-        some = columns.Values(frame.columns[:COLUMNS], frame.index)
-        return Shown(table=columns.table(some, At(), len(value), len(frame.columns)))
+        return _of_pandas(value, at)
     if module == "numpy" and hasattr(value, "shape") and value.shape:
         from include.s3_xcom.admin.look import arrays
 
-        return arrays.of_array(value, At())
+        return arrays.of_array(value, at)
     if type(value).__name__ == "Table" and module == "pyarrow":
         from include.s3_xcom.admin.look import tables
 
-        return tables.of_arrow_table(value, At())
+        return tables.of_arrow_table(value, at)
     if isinstance(value, (bytes, bytearray)):
         return Shown([f"{len(value):,} bytes"], text=texts.hexadecimal(bytes(value)))
     if isinstance(value, str):
         return texts.of_text(value.encode("utf-8", "surrogatepass"), is_all=True)
     return Shown(tree=trees.tree(value))
+
+
+def _of_pandas(value: Any, at: At) -> Shown:
+    rows, count = len(value), value.shape[1] if len(value.shape) > 1 else 1
+    at = At(at.row if at.row < rows else 0, at.column if at.column < count else 0)
+    some = value.iloc[at.row :] if hasattr(value, "iloc") else value[at.row :]
+    if len(value.shape) > 1:
+        some = some.iloc[:, at.column : at.column + COLUMNS]
+    return Shown(table=columns.table(columns.of_frame(some), at, rows, count))

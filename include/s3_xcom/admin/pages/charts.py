@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from include.s3_xcom.admin.look.shown import Bars, Plot
@@ -34,35 +36,42 @@ def plot(plot: Plot) -> Markup:
 
 
 def _line(plot: Plot) -> Markup:
-    known = [number for number in plot.rows[0] if number == number and abs(number) != float("inf")]
-    least, most = (min(known), max(known)) if known else (0, 0)
-    step = _PLOT_WIDTH / max(1, len(plot.rows[0]) - 1)
-    span = (most - least) or 1
+    [row], (least, most) = plot.rows, _limits(plot)
+    step = _PLOT_WIDTH / max(1, len(row) - 1)
     points = " ".join(
-        f"{number * step:.1f},{_PLOT_HEIGHT - (value - least) / span * _PLOT_HEIGHT:.1f}"
-        for number, value in enumerate(plot.rows[0])
-        if value == value and abs(value) != float("inf")
+        f"{number * step:.1f},{_PLOT_HEIGHT * (1 - _share(value, least, most)):.1f}"
+        for number, value in enumerate(row)
+        if math.isfinite(value)
     )
     words = f"{plot.words}, from {least:g} to {most:g}"
     return _svg("line", _PLOT_WIDTH, _PLOT_HEIGHT, words, [Markup('<polyline points="{}"/>').format(points)])
 
 
 def _map(plot: Plot) -> Markup:
-    known = [x for row in plot.rows for x in row if x == x and abs(x) != float("inf")]
-    least, most = (min(known), max(known)) if known else (0, 0)
-    span = (most - least) or 1
+    least, most = _limits(plot)
     width, height = _MAP_SIDE / len(plot.rows[0]), _MAP_SIDE / len(plot.rows)
     drawn = []
     for y, row in enumerate(plot.rows):
         for x, value in enumerate(row):
-            if value == value and abs(value) != float("inf"):
-                shade = min(_SHADES - 1, int((value - least) / span * _SHADES))
+            if math.isfinite(value):
+                shade = min(_SHADES - 1, int(_share(value, least, most) * _SHADES))
                 drawn.append(
                     Markup('<rect class="shade{}" x="{}" y="{}" width="{}" height="{}"/>').format(
                         shade, *(round(n, 2) for n in (x * width, y * height, width, height))
                     )
                 )
     return _svg("map", _MAP_SIDE, _MAP_SIDE, f"{plot.words}, from {least:g} to {most:g}", drawn)
+
+
+def _limits(plot: Plot) -> tuple[float, float]:
+    known = [value for row in plot.rows for value in row if math.isfinite(value)]
+    return (min(known), max(known)) if known else (0.0, 0.0)
+
+
+def _share(value: float, least: float, most: float) -> float:
+    """Where a number is between two others: 0 to 1. Halves, for the span of all is no number any more."""
+    span = most / 2 - least / 2
+    return (value / 2 - least / 2) / span if span else 0.0
 
 
 def _svg(kind: str, width: int, height: int, words: str, drawn: list[Markup]) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import jinja2
 
@@ -24,6 +24,7 @@ from include.s3_xcom.errors import (
     XComError,
 )
 from include.s3_xcom.keys import KeyId, Owner
+from include.s3_xcom.notebook import of_object
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.s3.store import Store
 
@@ -140,10 +141,10 @@ class Site:
         key = parameters.get("key", "")
         self._check_key(key)
         store = Store.configured(hasty=True)
-        reference = preview.find(store, key)
-        at = At(_number(parameters.get("row")), _number(parameters.get("column")))
-        # What the metadata database does not know, S3 was asked for.
-        file = LimitedFile(store, reference, requests=0 if reference.pushed else 1)
+        row = preview.find_row(key)
+        reference = row or of_object(store, key)
+        at = At(*(_number(parameters.get(name)) for name in ("row", "column", "element")))
+        file = LimitedFile(store, reference, requests=0 if row else 1)
         status, error, shown = 200, None, Shown()
         try:
             shown = look(file, at)
@@ -155,6 +156,7 @@ class Site:
             "object.html",
             title=_title(reference.owner),
             reference=reference,
+            is_referenced=row is not None,
             owner=reference.owner,
             dag=_segment(key, "dag_id"),
             run=_segment(key, "run_id"),
@@ -183,7 +185,7 @@ class Site:
         return Answer(200, pieces, headers)
 
     def _check_key(self, key: str) -> None:
-        if not keys.is_any_key(key):
+        if not keys.is_any_key(key) or "\0" in unquote(key):  # which the database does not take
             raise ForbiddenError
         self._check(keys.parse_ids(key)["dag_id"])
 
@@ -193,7 +195,8 @@ class Site:
 
     def _page(self, status: int, template: str, **values: Any) -> Answer:
         text = _templates().get_template(template).render(url=self._url, home_url=self._home_url, **values)
-        return Answer(status, text)
+        # Texts may hold halves of surrogate pairs, which UTF-8 does not have.
+        return Answer(status, text.encode("utf-8", "backslashreplace").decode())
 
 
 def _number(text: str | None) -> int:
