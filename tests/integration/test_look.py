@@ -317,7 +317,7 @@ def test_a_table_that_was_read_from_a_frame_and_changed_is_shown_as_it_is(look_a
         (np.array([[-1.7e308, 1.7e308], [0.0, 1.0]]), "1.7e+308"),
         (np.array(["2026-01-01", "NaT"], "datetime64[ns]"), "2026-01-01"),
         ([10**5000], "too long to be shown"),
-        (pa.table({"t": pa.array([2**62], pa.timestamp("us"))}), "148107"),
+        (pa.table({"t": pa.array([2**62], pa.timestamp("us"))}), "label='t'"),
         (pa.table({"t": pa.array([0], pa.timestamp("us", "Foo/Bar"))}), "t"),
         (pd.DataFrame(index=pd.RangeIndex(5)), "'4'"),
         (
