@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-running=$(scripts/compose.sh ps --services)
+scripts/compose.sh version >/dev/null # or says what is missing; writes .env, if there is none
 scripts/check_settings.sh
+running=$(scripts/compose.sh ps --services)
 # setting NAME: its value, from the environment before .env, as Compose has it
 setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
 
@@ -41,7 +42,7 @@ if ! scripts/compose.sh up --detach --wait; then
   fi
 fi
 echo
-scripts/compose.sh logs --no-log-prefix --since 10m airflow-init 2>/dev/null | sed -n 's/^note: /  Note: /p' | sort -u
+scripts/compose.sh logs --no-log-prefix --since 10m airflow-init 2>/dev/null | sed -n 's/^.*note: /  Note: /p' | sort -u
 echo "  Airflow   http://127.0.0.1:$(setting AIRFLOW_PORT)"
 if grep -qx flower <<<"$wanted"; then echo "  Flower    http://127.0.0.1:$(setting FLOWER_PORT)"; fi
 if grep -qx localstack <<<"$wanted"; then echo "  S3        http://127.0.0.1:$(setting LOCALSTACK_PORT)"; fi

@@ -157,6 +157,30 @@ def test_the_menu_shows_it_to_the_administrator(app, visit):
     assert client.get("/s3_xcom/").status_code == 200
 
 
+def test_the_rights_of_roles_stay_as_they_are(app, visit):
+    """When the web application starts again, it adds its views again."""
+    from airflow.www.app import create_app
+
+    rights = {
+        ("can_read", "XComs"),
+        ("can_delete", "XComs"),
+        ("menu_access", "XComs"),
+        ("can_create", "XComs"),
+    }
+    visit(*sorted(rights))
+
+    def found(application: Any) -> list[set[str]]:
+        with application.app_context():
+            return [
+                {right.action.name for right in role.permissions if right.resource.name == "XComs"}
+                for role in application.appbuilder.sm.get_all_roles()
+            ]
+
+    before = found(app)
+    assert {action for action, _ in rights} in before
+    assert found(create_app(testing=True)) == before
+
+
 def test_other_processes_load_no_web_application(stack):
     """Every process of Airflow loads plugins, those of tasks too."""
     program = """

@@ -19,7 +19,9 @@ class XComDataView(BaseView):
 
     route_base = "/s3_xcom"
     default_view = "listing"
-    class_permission_name = permissions.RESOURCE_XCOM
+    # A name of its own: Flask AppBuilder deletes all other permissions of the name that a view has. It is not
+    # asked who may see what.
+    class_permission_name = "XCom data"
     method_permission_name = dict.fromkeys(("listing", "object", "download", "asset"), "read")
     base_permissions = (permissions.ACTION_CAN_READ,)
 
