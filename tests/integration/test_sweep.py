@@ -235,10 +235,11 @@ from airflow.models import DagRun, TaskInstance
 from airflow.operators.empty import EmptyOperator
 from airflow.utils.session import create_session
 from airflow.models import import_all_models
-import datetime, importlib.util
+import contextlib, datetime, importlib
 import_all_models()
-if importlib.util.find_spec("airflow.providers.fab"):
-    import airflow.providers.fab.auth_manager.models
+for name in ("airflow.providers.fab", "airflow.auth.managers.fab"):
+    with contextlib.suppress(ImportError):  # the users' tables, since 2.7
+        importlib.import_module(name + (".auth_manager.models" if "providers" in name else ".models"))
 Base.metadata.create_all(settings.engine)
 date = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 with create_session() as session:
