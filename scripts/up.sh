@@ -43,6 +43,8 @@ if ! scripts/compose.sh up --detach --wait; then
 fi
 echo
 scripts/compose.sh logs --no-log-prefix --since 10m airflow-init 2>/dev/null | sed -n 's/^.*note: /  Note: /p' | sort -u
+memory=$(docker info --format '{{.MemTotal}}')
+((memory >= 4 * 1000 ** 3)) || echo "  Note: Docker has $((memory / 1000 ** 2)) MB of memory. The stack needs 4 GB."
 echo "  Airflow   http://127.0.0.1:$(setting AIRFLOW_PORT)"
 if grep -qx flower <<<"$wanted"; then echo "  Flower    http://127.0.0.1:$(setting FLOWER_PORT)"; fi
 if grep -qx localstack <<<"$wanted"; then echo "  S3        http://127.0.0.1:$(setting LOCALSTACK_PORT)"; fi

@@ -262,3 +262,35 @@ def test_the_sweep_dag_is_paused_and_runs(task, orphan, stack):
     counts = dag.get_task("sweep").python_callable(params={"grace_hours": 0, "delete": True})
     assert (counts["orphans"], counts["deleted"]) == (1, 1)
     assert os.environ["AIRFLOW__S3_XCOM__PREFIX"].startswith("deployment-")
+
+
+def test_ls_lists_the_xcoms_whose_object_is_gone(new_task, prefix, s3, capsys):
+    lost, kept, other = (new_task(dag_id, "task") for dag_id in ("a dag", "a dag", "another"))
+    for task in (lost, kept, other):
+        task.push({"a": [1]})
+    for task in (lost, other):
+        s3.Object(task.object_key()).delete()
+    code, out, _ = run(capsys, "ls", "--lost", "--output", "json")
+    assert code == 0
+    assert {line["object"] for line in json.loads(out)} == {address_of(lost, s3), address_of(other, s3)}
+    _, out, _ = run(capsys, "ls", "--lost", "--dag", "a dag", "--output", "json")
+    [line] = json.loads(out)
+    assert (line["object"], line["type"]) == (address_of(lost, s3), "dict (1)")
+    _, out, _ = run(capsys, "ls", "--lost", "--dag", "a dag", "--run", kept.ids["run_id"])
+    assert out == "There is nothing.\n"
+
+
+def test_a_line_of_a_table_is_one_line_however_long(new_task, prefix, s3, capsys):
+    task = new_task("dag " * 50, "task " * 40)
+    task.push([1])
+    _, out, _ = run(capsys, "ls")
+    [header, line] = out.splitlines()
+    assert header.split() == ["object", "type", "shape", "size", "age", "referenced"]
+    assert f"{address_of(task, s3)}  list" in line
+
+
+def test_an_object_is_printed_as_it_is(task, prefix, capfdbinary):
+    task.push({"a": [1]})
+    capfdbinary.readouterr()  # the log of the push
+    assert main(["show", *ids(task), "--save", "-"]) == 0
+    assert capfdbinary.readouterr().out == b'{"a":[1]}'

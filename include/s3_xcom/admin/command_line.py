@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     ls = command("ls", _ls, "list the objects, and whether an XCom refers to them")
     _add_ids(ls)
+    ls.add_argument(
+        "--lost", action="store_true", help="list the XComs whose object is not in the bucket instead"
+    )
     _add_output(ls)
     one = command("show", _show, "show the start of one XCom, or save its object")
     one.add_argument("address", nargs="?", help="s3:// address; or give the ids")
@@ -151,12 +154,35 @@ def _init(options: argparse.Namespace, store: Store) -> int:
 def _ls(options: argparse.Namespace, store: Store) -> int:
     if options.run and not options.dag:
         raise SettingError("--run needs --dag.")
+    if options.lost:
+        return _ls_lost(options, store)
     lines: list[dict[str, Any]] = []
     for page in store.list(keys.prefix_of(store.settings, options.dag, options.run)):
         items = [item for item in page if keys.is_key(item.key, store.settings)]
         items = [item for item in items if keys.is_of(item.key, task_id=options.task or None)]
         lines += _describe(items, store)
     _print(lines, options.output)
+    return 0
+
+
+def _ls_lost(options: argparse.Namespace, store: Store) -> int:
+    """The rows first: an object that is pushed meanwhile is not missed."""
+    held = {
+        reference.key: reference
+        for reference in xcom_table.all_references(options.dag, options.run)
+        if reference.bucket == store.settings.bucket and keys.is_key(reference.key, store.settings)
+    }
+    for page in store.list(keys.prefix_of(store.settings, options.dag, options.run)):
+        for item in page:
+            held.pop(item.key, None)
+    _print(
+        [
+            {"object": reference.address, "type": str(reference.info), "pushed": reference.pushed or ""}
+            for reference in held.values()
+            if keys.is_of(reference.key, task_id=options.task or None)
+        ],
+        options.output,
+    )
     return 0
 
 

@@ -79,6 +79,20 @@ def reference_of(owner: Owner) -> Reference | None:
     return reference_in(values[0]) if values else None
 
 
+def all_references(dag_id: str = "", run_id: str = "") -> Iterator[Reference]:
+    """The references that XComs hold, a thousand rows at a time; of a DAG, or a run of it, if there is one.
+
+    :raises SettingError: if the metadata database does not answer
+    """
+    columns = _columns()
+    from sqlalchemy import select
+
+    rows = select(columns.value).where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
+    rows = rows.where(columns.dag_id == dag_id) if dag_id else rows
+    rows = rows.where(columns.run_id == run_id) if run_id else rows
+    yield from filter(None, map(reference_in, _execute(rows)))
+
+
 def refers_to_any(settings: Settings) -> bool:
     """Whether any recent XCom of this metadata database is in this bucket, below this prefix."""
     columns = _columns()
