@@ -32,11 +32,14 @@ def main() -> None:
 
 def aws_connection() -> Connection:
     """Where S3 is. What is empty is left to boto3: AWS's endpoint, its search for credentials."""
-    style = os.environ["INIT_S3_ADDRESSING_STYLE"]
+    style, endpoint_url = os.environ["INIT_S3_ADDRESSING_STYLE"], os.environ["INIT_S3_ENDPOINT_URL"]
+    has_sts = "//localstack:" in endpoint_url
     extra = {
         "config_kwargs": {"s3": {"addressing_style": style}} if style != "auto" else {},
-        "endpoint_url": os.environ["INIT_S3_ENDPOINT_URL"],
+        "endpoint_url": endpoint_url,
         "region_name": os.environ["INIT_S3_REGION"],
+        # For the button that tests the connection, in providers since 2023.
+        "service_config": {"sts": {"endpoint_url": endpoint_url}} if has_sts else {},
         "verify": os.environ["INIT_S3_CA_BUNDLE"],
     }
     return Connection(

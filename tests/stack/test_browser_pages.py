@@ -98,6 +98,8 @@ def test_hostile_content_stays_text(compose, page: Page):
         expect(page.locator("main")).to_contain_text("onerror=")
         assert "hacked" not in page.title()
     assert not [url for url in asked if url.endswith("/x")]
+    bucket = bucket_at(f"http://127.0.0.1:{compose.ports['LOCALSTACK_PORT']}", "xcom")
+    bucket.objects.filter(Prefix="xcom/dag_id=hostile/").delete()
 
 
 MAY_READ = ["XComs", "Website", "DAG:FanOut"]

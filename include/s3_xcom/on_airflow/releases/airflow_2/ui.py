@@ -74,6 +74,7 @@ def _task_url(owner: Owner) -> str:
 def _auth_manager() -> Any:
     """Who decides in Airflow 2.8 and later; None before."""
     try:
+        from airflow.auth.managers.models.resource_details import DagDetails  # noqa: F401 - 2.7 has less
         from airflow.www.extensions.init_auth_manager import get_auth_manager
     except ImportError:
         return None
