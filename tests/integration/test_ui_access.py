@@ -161,12 +161,7 @@ def test_the_rights_of_roles_stay_as_they_are(app, visit):
     """When the web application starts again, it adds its views again."""
     from airflow.www.app import create_app
 
-    rights = {
-        ("can_read", "XComs"),
-        ("can_delete", "XComs"),
-        ("menu_access", "XComs"),
-        ("can_create", "XComs"),
-    }
+    rights = {("can_read", "XComs"), ("can_delete", "XComs"), ("menu_access", "XComs")}
     visit(*sorted(rights))
 
     def found(application: Any) -> list[set[str]]:
