@@ -16,7 +16,7 @@ from include.s3_xcom import keys, pull
 from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.on_airflow.configuration import load_settings
-from include.s3_xcom.reference import ObjectInfo, Reference, human_size
+from include.s3_xcom.reference import ObjectInfo, Reference, human_size, is_moment
 from include.s3_xcom.s3.store import Listed, Store
 
 if TYPE_CHECKING:
@@ -190,8 +190,15 @@ def of_object(store: Store, key: str) -> Reference:
     """
     head = store.head(key)
     info = ObjectInfo.from_metadata(head["Metadata"])
-    size, pushed = head.get("ContentLength", 0), head["Metadata"].get("pushed")
-    return Reference(store.settings.bucket, key, size, head["ETag"], info, pushed=pushed)
+    pushed = head["Metadata"].get("pushed", "")  # others may have written it
+    return Reference(
+        store.settings.bucket,
+        key,
+        head.get("ContentLength", 0),
+        head["ETag"],
+        info,
+        pushed=pushed if is_moment(pushed) else None,
+    )
 
 
 def _store(**settings: str) -> Store:

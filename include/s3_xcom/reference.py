@@ -181,11 +181,12 @@ def _is_valid(reference: Reference) -> bool:
         and all(type(number) is int and 0 <= number < 2**63 for number in numbers)
         and type(info.shape) is list
         and type(info.layout) in (dict, type(None))
-        and (reference.pushed is None or _is_moment(reference.pushed))
+        and (reference.pushed is None or is_moment(reference.pushed))
     )
 
 
-def _is_moment(text: str) -> bool:
+def is_moment(text: str) -> bool:
+    """Whether a text is a time with its zone, in ISO 8601."""
     try:
         return datetime.datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

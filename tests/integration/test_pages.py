@@ -328,8 +328,8 @@ HOSTILE = "<script>alert(1)</script>\x1b[31m\"'><img src=x onerror=alert(1)>"
     "value",
     [
         {"\ud800": "\ud800"},
-        pd.DataFrame({"\ud800": ["\ud800", "b"]}),
-        rows(pd.DataFrame({"a": ["\ud800"]})),
+        pd.DataFrame([["\ud800"]], columns=pd.Index(["\ud800"], dtype=object), dtype=object),
+        rows(pd.DataFrame({"a": ["\ud800"]}, dtype=object)),
         items(["\ud800", {"\ud800": 1}]),
         np.array(["\ud800", "x"]),
         "\ud800" * 1000,
@@ -357,7 +357,7 @@ def test_hostile_content_and_names_stay_text(visitor, task, s3, prefix):
             codec="file",
             **{"file-name": "%3Cb%3E.html"},
         ),
-        put(s3, prefix, b"[1]", type="%3Cscript%3E", codec="%3Cscript%3E"),
+        put(s3, prefix, b"[1]", type="%3Cscript%3E", codec="%3Cscript%3E", pushed="<script>"),
         put(s3, prefix, HOSTILE.encode(), dag="%3Cscript%3E%1B..%2F", codec="file"),
     ]
     for address in [*shown, "/listing", url("listing", dag="%3Cscript%3E%1B..%2F")]:
