@@ -10,7 +10,7 @@ GIB ?= 10
 VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.2 2.11.2+boto3 3.0.6 3.1.8 3.2.2 3.3.2
 # What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
 SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
-	expanding file_handover format_1 lifecycle other_servers permissions restore secrecy streams sweep values wide_batches)))
+	expanding file_handover find_and_read format_1 lifecycle look other_servers pages permissions restore secrecy streams sweep values wide_batches)))
 DAG ?= TestDag
 CONF ?= {}
 # As they were written, with any quotes and dollar signs: make would expand them, and so would a shell.
