@@ -151,7 +151,8 @@ def bars(values: Sequence[Any]) -> Bars | None:
     if numbers is not None and len(set(numbers)) > BINS:
         return _histogram(known, numbers)
     counts = Counter(map(cell, known)).most_common(FREQUENT)
-    return Bars(counts) if counts[0][1] > 1 else None
+    told = sum(count for _, count in counts)
+    return Bars(counts) if counts[0][1] > 1 and told * 5 >= len(known) else None  # or they are all but unique
 
 
 def _numbers(values: list[Any]) -> list[float] | None:
