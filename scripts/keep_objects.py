@@ -12,9 +12,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-import boto3
+sys.path.insert(0, os.environ.get("PROJECT_DIR", ""))
+
+from include.s3_xcom.s3.store import Store
+from include.s3_xcom.settings import Settings
 
 SECONDS = 2
 """Between two looks at the bucket. What comes in the last of them before LocalStack is killed, is lost."""
@@ -28,9 +30,9 @@ HEADERS = ("Metadata", "ContentType", "ContentEncoding")
 class Kept:
     """The bucket's objects, each as a file of its bytes and one of its key and headers."""
 
-    def __init__(self, s3: Any, bucket: str, folder: Path) -> None:
-        self._s3 = s3
-        self._bucket = bucket
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._s3, self._bucket = store.client, store.settings.bucket
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.glob("*.part"):
@@ -55,8 +57,7 @@ class Kept:
         :return: how long the listing took, in seconds
         """
         started = time.monotonic()
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
-        there = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        there = {item.key for page in self._store.list("") for item in page}
         took = time.monotonic() - started
         for key in there - self._names.keys():
             self._keep(key)
@@ -84,14 +85,15 @@ class Kept:
 
 
 def main() -> None:
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=os.environ["INIT_ENDPOINT_URL"],
-        region_name=os.environ["INIT_REGION"],
-        aws_access_key_id="any",
-        aws_secret_access_key="any",  # noqa: S106 - LocalStack asks for none
+    # Where boto3 looks by itself. LocalStack asks for no credentials.
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="any",
+        AWS_SECRET_ACCESS_KEY="any",  # noqa: S106
+        AWS_DEFAULT_REGION=os.environ["INIT_REGION"],
+        AWS_ENDPOINT_URL=os.environ["INIT_ENDPOINT_URL"],
     )
-    kept = Kept(s3, os.environ["INIT_BUCKET"], Path(os.environ["INIT_KEEP_IN"]))
+    store = Store(Settings(bucket=os.environ["INIT_BUCKET"], conn_id=""))
+    kept = Kept(store, Path(os.environ["INIT_KEEP_IN"]))
     if sys.argv[1] == "put-back":
         print(f"{kept.put_back():,} objects put back", flush=True)
         return
