@@ -8,8 +8,7 @@ fail() {
   echo "error: $*" >&2
   failed=1
 }
-# setting NAME: its value, from the environment before .env, as Compose has it
-setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
+source scripts/setting.sh
 
 if grep -q $'\r' .env; then
   fail ".env has line ends of Windows. Convert it: sed -i 's/\\r\$//' .env"

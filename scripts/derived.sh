@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 file=${1:-.env}
-setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" "$file")}"; }
+source scripts/setting.sh
 
 profiles=()
 case $(setting S3_ENDPOINT_URL) in

@@ -6,8 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/compose.sh version >/dev/null # or says what is missing; writes .env, if there is none
 scripts/check_settings.sh
 running=$(scripts/compose.sh ps --services)
-# setting NAME: its value, from the environment before .env, as Compose has it
-setting() { printf '%s' "${!1:-$(sed -n "s/^$1=//p" .env)}"; }
+source scripts/setting.sh
 
 scripts/compose.sh build --quiet
 for name in AIRFLOW_PORT LOCALSTACK_PORT FLOWER_PORT; do

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 MAX_STEPS = 12
@@ -51,6 +52,21 @@ class BadReferenceError(XComError):
 
 class FormatError(XComError):
     """Stored bytes are not what their reference says they are."""
+
+
+@contextlib.contextmanager
+def format_errors(codec: str) -> Iterator[None]:
+    """What lies in a bucket can be wrong in any way; its content must not get into the message.
+
+    :param codec: what the content should be
+    :raises FormatError: in place of any error of a library's
+    """
+    try:
+        yield
+    except XComError:
+        raise
+    except Exception as error:
+        raise FormatError(f"The stored data is no valid {codec:.40} ({type(error).__name__}).") from None
 
 
 class StorageError(XComError):

@@ -135,6 +135,14 @@ def is_of_file(key: str) -> bool:
     return _FILE_SUFFIX.fullmatch(suffix_of(key)) is not None
 
 
+def segment_of(key: str, name: str) -> str:
+    """The part of a key that an id stands in, as it is encoded.
+
+    :raises BadReferenceError: if no push makes such keys
+    """
+    return _match(key)[name]
+
+
 def parse_key(key: str) -> Owner:
     """The XCom that a key was made for. Ids too long for a key are shortened in it.
 

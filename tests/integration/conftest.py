@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.outside import bucket_at
+from tests.helpers.requests import asked
 from tests.helpers.task import Task, make_task
 
 _runs = itertools.count()
@@ -47,16 +48,7 @@ def prefix(stack, s3, monkeypatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def moved(stack, monkeypatch) -> list[tuple[str, int]]:
+def moved(stack) -> Iterator[list[tuple[str, int]]]:
     """The requests to S3, with the bytes that came back."""
-    seen: list[tuple[str, int]] = []
-
-    def note(http_response, parsed, model, **_):
-        seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
-
-    from include.s3_xcom.s3.store import Store
-
-    events = Store.configured().client.meta.events
-    events.register("after-call.s3", note, unique_id="moved")
-    yield seen
-    events.unregister("after-call.s3", unique_id="moved")
+    with asked() as seen:
+        yield seen

@@ -28,7 +28,7 @@ from include.s3_xcom.admin import browse
 from include.s3_xcom.admin.pages.site import Answer, Site
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.push import push
-from include.s3_xcom.s3.store import Store
+from tests.helpers.requests import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
@@ -36,20 +36,6 @@ MIB = 1024 * 1024
 
 def url(page: str, **parameters: Any) -> str:
     return f"/{page}?{urlencode({name: value for name, value in parameters.items() if value != ''})}"
-
-
-@contextlib.contextmanager
-def asked(*, hasty: bool = False) -> Iterator[list[tuple[str, int]]]:
-    """The requests to S3 within the block, with the bytes that came back."""
-    seen: list[tuple[str, int]] = []
-    events = Store.configured(hasty=hasty).client.meta.events
-
-    def note(http_response: Any, model: Any, **_: Any) -> None:
-        seen.append((model.name, int(http_response.headers.get("Content-Length") or 0)))
-
-    events.register("after-call.s3", note, unique_id="asked")
-    yield seen
-    events.unregister("after-call.s3", unique_id="asked")
 
 
 @contextlib.contextmanager
@@ -467,7 +453,8 @@ def bombs() -> dict[str, tuple[bytes, dict[str, str]]]:
 
 LOOK = """
 import json, sys, time
-from tests.integration.test_pages import Visitor, asked, more_memory
+from tests.helpers.requests import asked
+from tests.integration.test_pages import Visitor, more_memory
 
 visitor, told = Visitor(), []
 for address in json.loads(sys.argv[1]):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from include.s3_xcom import keys
-from include.s3_xcom.errors import SettingError
 from include.s3_xcom.keys import KeyId, Owner
 from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.s3.store import Listed, Store
@@ -120,10 +119,7 @@ def _time_of(folder: Folder) -> str:
 
 
 def _entries(store: Store, listed: list[Listed]) -> list[Entry]:
-    try:
-        known = xcom_table.references_to(each.key for each in listed)
-    except SettingError:
-        known = None
+    known = xcom_table.references_if_known(each.key for each in listed)
     return [_entry(store, each, known) for each in listed]
 
 

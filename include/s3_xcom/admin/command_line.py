@@ -187,10 +187,7 @@ def _ls_lost(options: argparse.Namespace, store: Store) -> int:
 
 
 def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
-    try:
-        known = xcom_table.references_to(item.key for item in items)
-    except SettingError:
-        known = None
+    known = xcom_table.references_if_known(item.key for item in items)
 
     def line(item: Listed) -> dict[str, Any]:
         stem = keys.stem_of(item.key)

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.s3_xcom import keys, pull
 from include.s3_xcom.codecs import tagged_json
-from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, SettingError
+from include.s3_xcom.errors import BadReferenceError, ObjectMissingError
 from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.mapped import Mapped
@@ -38,10 +38,7 @@ def find(store: Store, address: str) -> Reference:
 
 def find_row(key: str) -> Reference | None:
     """The reference to an object in the database; None if there is none, or the database does not answer."""
-    try:
-        reference = xcom_table.references_to([key]).get(keys.stem_of(key))
-    except SettingError:
-        return None
+    reference = (xcom_table.references_if_known([key]) or {}).get(keys.stem_of(key))
     return reference if reference is not None and reference.key == key else None
 
 

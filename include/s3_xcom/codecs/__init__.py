@@ -15,7 +15,7 @@ from include.s3_xcom.codecs.compression import decompress
 from include.s3_xcom.codecs.registry import PICKLE
 from include.s3_xcom.codecs.tagged_json import unwrap
 from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
-from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
+from include.s3_xcom.errors import UnsupportedValueError, format_errors
 from include.s3_xcom.reference import ObjectInfo
 
 SMALL_BYTES = 1024
@@ -221,10 +221,5 @@ def decode(
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
     codec = registry.find(name, may_pickle=may_pickle)
-    try:
+    with format_errors(name):
         return codec.decode(body, Pulling(rows, find_file, wait))
-    except XComError:
-        raise
-    except Exception as error:
-        # What lies in a bucket can be wrong in any way; its content must not get into the message.
-        raise FormatError(f"The stored data is no valid {name} ({type(error).__name__}).") from None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
+from collections.abc import Iterator
 
 from include.s3_xcom.errors import FormatError
 
 SUFFIXES = {"gzip": ".gz", "zstd": ".zst"}
+
+_PIECE_BYTES = 64 * 1024
 
 GZIP_WINDOW = 16 + zlib.MAX_WBITS  # https://docs.python.org/3/library/zlib.html#zlib.compressobj
 
@@ -30,20 +34,53 @@ def decompress(name: str, data: bytes, size: int) -> bytes:
     :param size: in bytes; no more is ever allocated
     :raises FormatError: if the data is not what was compressed, or of another size
     """
-    try:
+    with _damage_named(name):
         if name == "gzip":
             stream = zlib.decompressobj(GZIP_WINDOW)
             plain = stream.decompress(data, size + 1)
             whole = stream.eof and not stream.unused_data
-        elif name == "zstd":
+        else:
             import pyarrow as pa
 
             plain = pa.decompress(data, decompressed_size=size, codec="zstd", asbytes=True)
             whole = True
-        else:
-            raise FormatError(f"It is compressed as {name!r:.20}, which is not known. Update include/.")
-    except (zlib.error, OSError, ValueError) as error:
-        raise FormatError(f"The stored data cannot be decompressed ({type(error).__name__}).") from None
     if not whole or len(plain) != size:
         raise FormatError("The stored data is shorter or longer than its reference says.")
     return plain
+
+
+def decompress_start(name: str, data: bytes, limit: int) -> bytes:
+    """The start of what was compressed, of which the end may be missing.
+
+    :param limit: in bytes; no more is returned
+    :raises FormatError: if the data is not what was compressed
+    """
+    with _damage_named(name):
+        if name == "gzip":
+            return zlib.decompressobj(GZIP_WINDOW).decompress(data, limit)
+        return _start_of_zstd(data, limit)
+
+
+def _start_of_zstd(data: bytes, limit: int) -> bytes:
+    import pyarrow as pa
+
+    plain = bytearray()
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        try:
+            while len(plain) < limit and (piece := stream.read(_PIECE_BYTES)):
+                plain += piece
+        except OSError:  # the end is missing
+            if not plain:
+                raise
+    return bytes(plain[:limit])
+
+
+@contextlib.contextmanager
+def _damage_named(name: str) -> Iterator[None]:
+    """Say in words that a compression is not known, or that what it made is damaged."""
+    if name not in SUFFIXES:
+        raise FormatError(f"It is compressed as {name!r:.20}, which is not known. Update include/.")
+    try:
+        yield
+    except (zlib.error, OSError, ValueError) as error:
+        raise FormatError(f"The stored data cannot be decompressed ({type(error).__name__}).") from None

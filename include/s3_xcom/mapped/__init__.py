@@ -6,7 +6,7 @@ from typing import Any
 
 from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import ARROW, JSON, PARQUET, ZIP, Codec
-from include.s3_xcom.errors import FormatError, XComError
+from include.s3_xcom.errors import format_errors
 from include.s3_xcom.mapped.batches import CODEC, WIDE_CODEC, Batches, batches
 from include.s3_xcom.mapped.batches import whole as whole_frame
 from include.s3_xcom.mapped.items import JSON_CODEC, ZIP_CODEC, Items, from_object, items
@@ -28,15 +28,10 @@ _KINDS: dict[str, tuple[type[Mapped], str, str]] = {
 
 def whole(codec: str, body: bytes, shape: list[int]) -> Any:
     """Decode a whole object without its layout: to the frame, or the list."""
-    try:
+    with format_errors(codec):
         if codec in (JSON_CODEC, ZIP_CODEC):
             return from_object(codec, body)
         return whole_frame(codec, body, next(iter(shape), None))
-    except XComError:
-        raise
-    except Exception as error:
-        # What lies in a bucket can be wrong in any way; its content must not get into the message.
-        raise FormatError(f"The stored data is no valid {codec} ({type(error).__name__}).") from None
 
 
 def _pulled(store: Store, reference: Reference) -> Mapped:

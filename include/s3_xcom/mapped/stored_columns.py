@@ -58,14 +58,15 @@ def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
     """
     from include.s3_xcom.codecs.parquet import frames
 
+    holds_frame = is_frame(reference)
     with _opened(store, reference) as (file, parquet):
         metadata, first = parquet.metadata.metadata or {}, 0
-        positions = list(range(frames.column_count(parquet.schema_arrow))) if is_frame(reference) else []
+        positions = list(range(frames.column_count(parquet.schema_arrow))) if holds_frame else []
         for table in _tables(file, parquet, rows):
-            yield frames.from_some(table, metadata, first, positions) if is_frame(reference) else table
+            yield frames.from_some(table, metadata, first, positions) if holds_frame else table
             first += table.num_rows
         if not first:
-            yield frames.from_table(parquet.read()) if is_frame(reference) else parquet.read()
+            yield frames.from_table(parquet.read()) if holds_frame else parquet.read()
 
 
 def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
@@ -137,11 +138,12 @@ def _read(file: RangedFile, parquet: pq.ParquetFile, names: list[str]) -> pa.Tab
 
 def _spans(metadata: pq.FileMetaData, names: set[str], groups: Iterable[int]) -> Iterator[Span]:
     """Where some columns lie in some row groups."""
+    from include.s3_xcom.codecs.parquet import tables
+
     for i in groups:
         group = metadata.row_group(i)
         for j in range(group.num_columns):
             column = group.column(j)
             path = column.path_in_schema
             if path in names or any(path.startswith(f"{name}.") for name in names):
-                start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-                yield start, start + column.total_compressed_size
+                yield tables.span_of(column)

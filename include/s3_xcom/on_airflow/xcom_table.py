@@ -45,6 +45,14 @@ def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
     return found
 
 
+def references_if_known(object_keys: Iterable[str]) -> dict[str, Reference | None] | None:
+    """As :func:`references_to`; None if the metadata database does not answer."""
+    try:
+        return references_to(object_keys)
+    except SettingError:
+        return None
+
+
 def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
     """The keys, among some, of objects that any row of the database refers to, whatever XCom it belongs to.
 

@@ -5,18 +5,17 @@ At most 4 requests and 2 MiB, whatever the size of the object. No class of a use
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from include.s3_xcom.admin.look.limited import LimitedFile, TooMuchError
 from include.s3_xcom.admin.look.shown import At, Shown
-from include.s3_xcom.errors import FormatError, XComError
+from include.s3_xcom.errors import FormatError, format_errors
 from include.s3_xcom.on_airflow.configuration import without_classes
 from include.s3_xcom.reference import check
 from include.s3_xcom.s3.errors import located
 
-__all__ = ["At", "LimitedFile", "Shown", "look", "no_more_than_formats"]
+__all__ = ["At", "LimitedFile", "Shown", "look"]
 
 _LOOKS = {
     "arrow": "tables.look_at_arrow",
@@ -52,25 +51,11 @@ def look(file: LimitedFile, at: At) -> Shown:
     codec = reference.info.codec
     if codec == "pickle":
         return Shown(["It is a pickle. Those are never loaded just to be looked at."])
-    with located(reference), without_classes(), no_more_than_formats(codec):
+    with located(reference), without_classes(), format_errors(codec):
         try:
             return _look_of(codec)(file, at)
         except TooMuchError as error:
             return Shown([f"{error} Download it."])
-
-
-@contextlib.contextmanager
-def no_more_than_formats(codec: str) -> Iterator[None]:
-    """What lies in a bucket can be wrong in any way; its content must not get into the message.
-
-    :raises FormatError: in place of any error of a library's
-    """
-    try:
-        yield
-    except XComError:
-        raise
-    except Exception as error:
-        raise FormatError(f"The stored data is no valid {codec:.40} ({type(error).__name__}).") from None
 
 
 def _look_of(codec: str) -> Callable[[LimitedFile, At], Shown]:

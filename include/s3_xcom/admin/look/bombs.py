@@ -37,15 +37,16 @@ def check_parquet(body: bytes) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from include.s3_xcom.codecs.parquet import tables
+
     metadata: pq.FileMetaData = pq.ParquetFile(pa.BufferReader(body)).metadata
     if metadata.num_rows * max(1, metadata.num_columns) * _CELL_BYTES > PLAIN_BYTES:
         raise _too_much()
     chunks = []
     for i in range(metadata.num_row_groups):
         for j in range(metadata.num_columns):
-            column = metadata.row_group(i).column(j)
-            start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-            chunks.append(body[start : start + column.total_compressed_size])
+            start, stop = tables.span_of(metadata.row_group(i).column(j))
+            chunks.append(body[start:stop])
     check_pages(chunks)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.s3_xcom.admin.look import bombs, columns, tables, trees
 from include.s3_xcom.admin.look.limited import LimitedFile, TooMuchError
-from include.s3_xcom.admin.look.shown import COLUMNS, ELEMENTS, At, Node, Shown
+from include.s3_xcom.admin.look.shown import ELEMENTS, At, Node, Shown
 from include.s3_xcom.admin.look.values import of_value
 from include.s3_xcom.codecs import bundle, tagged_json
 from include.s3_xcom.errors import FormatError
@@ -24,9 +24,8 @@ def look_at_rows(file: LimitedFile, at: At) -> Shown:
     table = tables.StoredTable.opened(file)
     if layout is None or table is None:
         return tables.look(file, at)
-    at = At(_within(at.row, layout), at.column if at.column < table.count else 0)
-    wanted = list(range(at.column, min(at.column + COLUMNS, table.count)))
-    known = table.described(wanted)
+    at = at.within(layout.length, table.count)
+    known = table.described(at.columns(table.count))
     try:
         records = _lines(file, layout, at.row, tagged_json.loads)
     except TooMuchError as error:

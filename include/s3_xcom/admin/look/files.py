@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from include.s3_xcom.admin.look import bombs, columns, texts, trees
 from include.s3_xcom.admin.look.limited import MAX_BYTES, LimitedFile
-from include.s3_xcom.admin.look.shown import COLUMNS, At, Picture, Shown
+from include.s3_xcom.admin.look.shown import At, Picture, Shown
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.reference import human_size
 
@@ -70,8 +70,8 @@ def _look_at_csv(data: bytes, is_all: bool, separator: str, at: At) -> Shown:
         return texts.of_text(data, is_all)
     labels, rows = lines[0], lines[1:]
     labels += [""] * (max(map(len, rows)) - len(labels))
-    at = At(at.row if at.row < len(rows) else 0, at.column if at.column < len(labels) else 0)
-    wanted = range(at.column, min(at.column + COLUMNS, len(labels)))
+    at = at.within(len(rows), len(labels))
+    wanted = at.columns(len(labels))
     cells = [[row[i] if i < len(row) and row[i] else None for row in rows[at.row :]] for i in wanted]
     numbers = ("", range(at.row, len(rows)))
     values = columns.Values([(labels[i], "", column) for i, column in zip(wanted, cells)], [numbers])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import zlib
 
-from include.s3_xcom.codecs.compression import GZIP_WINDOW
-from include.s3_xcom.errors import FormatError, XComError
+from include.s3_xcom.codecs.compression import decompress_start
+from include.s3_xcom.errors import XComError
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.s3.ranges import RangedFile, Span
 from include.s3_xcom.s3.store import Store
@@ -66,7 +65,7 @@ class LimitedFile(RangedFile):
             is_all = self.size() <= WHOLE_BYTES
             return self.part(0, self.size() if is_all else HEAD_BYTES), is_all
         data = self.part(0, WHOLE_BYTES)
-        plain = _decompressed(compression, data, MAX_PLAIN_BYTES)
+        plain = decompress_start(compression, data, MAX_PLAIN_BYTES)
         is_all = len(data) == self.size() and len(plain) == self.reference.info.raw_size
         return (plain if is_all else plain[:HEAD_BYTES]), is_all
 
@@ -80,29 +79,3 @@ class LimitedFile(RangedFile):
             self.requests += 1
             self.received += size
         return super()._read(span)
-
-
-def _decompressed(name: str, data: bytes, limit: int) -> bytes:
-    """The start of what was compressed, of which the end may be missing."""
-    try:
-        if name == "gzip":
-            return zlib.decompressobj(GZIP_WINDOW).decompress(data, limit)
-        if name == "zstd":
-            return _decompressed_zstd(data, limit)
-    except (zlib.error, OSError, ValueError) as error:
-        raise FormatError(f"The stored data cannot be decompressed ({type(error).__name__}).") from None
-    raise FormatError(f"It is compressed as {name!r:.20}, which is not known. Update include/.")
-
-
-def _decompressed_zstd(data: bytes, limit: int) -> bytes:
-    import pyarrow as pa
-
-    plain = bytearray()
-    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        try:
-            while len(plain) < limit and (piece := stream.read(HEAD_BYTES)):
-                plain += piece
-        except OSError:  # the end is missing
-            if not plain:
-                raise
-    return bytes(plain[:limit])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import reprlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ROWS, COLUMNS = 50, 30
@@ -28,6 +28,16 @@ class At:
     row: int = 0
     column: int = 0
     element: int = 0
+
+    def within(self, rows: int, columns: int) -> At:
+        """The same in a table of so many; from the start, where it has no such row or column."""
+        return replace(
+            self, row=self.row if self.row < rows else 0, column=self.column if self.column < columns else 0
+        )
+
+    def columns(self, count: int) -> range:
+        """The numbers of the columns that are shown, of so many."""
+        return range(self.column, min(self.column + COLUMNS, count))
 
 
 @dataclass(frozen=True)

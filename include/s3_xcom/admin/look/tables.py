@@ -14,9 +14,10 @@ from include.s3_xcom.admin.look import bombs, columns
 from include.s3_xcom.admin.look.bombs import PLAIN_BYTES
 from include.s3_xcom.admin.look.columns import CHARTED_ROWS, Values
 from include.s3_xcom.admin.look.limited import MAX_BYTES, WHOLE_BYTES, LimitedFile, TooMuchError
-from include.s3_xcom.admin.look.shown import COLUMNS, ROWS, At, Column, Shown, cell
+from include.s3_xcom.admin.look.shown import ROWS, At, Column, Shown, cell
 from include.s3_xcom.codecs import arrow
 from include.s3_xcom.codecs.parquet import frames
+from include.s3_xcom.codecs.parquet.tables import span_of
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.stored_columns import fetch_footer, is_frame
 from include.s3_xcom.reference import human_size
@@ -34,8 +35,8 @@ def look(file: LimitedFile, at: At) -> Shown:
     if table is None:
         words = f"more than {human_size(MAX_BYTES)} to read"
         return Shown([f"It has so many columns that what they are takes {words}."])
-    at = At(at.row if at.row < table.rows else 0, at.column if at.column < table.count else 0)
-    wanted = list(range(at.column, min(at.column + COLUMNS, table.count)))
+    at = at.within(table.rows, table.count)
+    wanted = at.columns(table.count)
     values, notes = table.values(at.row, wanted)
     return Shown(notes, table=columns.table(values, at, table.rows, table.count, table.described(wanted)))
 
@@ -88,7 +89,7 @@ class StoredTable:
             described.append(column)
         return described
 
-    def values(self, row: int, wanted: list[int]) -> tuple[Values, list[str]]:
+    def values(self, row: int, wanted: Sequence[int]) -> tuple[Values, list[str]]:
         """Some rows from one on, of as many of the columns wanted as may be read; and notes about them."""
         if not self._schema.names:
             return self._without_columns(row), []
@@ -131,10 +132,10 @@ class StoredTable:
             start += rows
         return 0, 0
 
-    def _read(self, group: int, wanted: list[int]) -> list[int] | None:
+    def _read(self, group: int, wanted: Sequence[int]) -> list[int] | None:
         """Read as many of some columns as may still be read; None if not even one may, or the index."""
         if not self._parquet.num_row_groups:
-            return wanted
+            return list(wanted)
         index = list(range(self.count, len(self._schema.names)))
         left, plain, fitting, spans = self._file.bytes_left, PLAIN_BYTES, [], []
         for position in [*index, *wanted]:
@@ -159,8 +160,7 @@ class StoredTable:
         found = []
         for leaf in self._leaves[position]:
             column = self._parquet.metadata.row_group(group).column(leaf)
-            start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-            found.append((start, start + column.total_compressed_size, column.total_uncompressed_size))
+            found.append((*span_of(column), column.total_uncompressed_size))
         return found
 
     def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table | None:
@@ -189,8 +189,15 @@ class StoredTable:
         return table.select(names).slice(max(0, offset - (taken - table.num_rows)), CHARTED_ROWS)
 
     def _decoded(self, table: pa.Table, first: int, positions: list[int]) -> tuple[Values, list[str]]:
-        metadata = self._metadata if self._is_frame else None
-        return _decoded(table, metadata, first, positions)
+        """The values as they were pushed; as they are stored, where they cannot be rebuilt here."""
+        if not self._is_frame:
+            return columns.of_arrow(table, first), []
+        try:
+            return columns.of_frame(frames.from_some(table, self._metadata, first, positions)), []
+        except Exception as error:  # what lies in a bucket can be wrong in any way
+            why = "holds objects of classes" if isinstance(error, FormatError) else "cannot be rebuilt here"
+            shown = table.select(range(len(positions)))
+            return columns.of_arrow(shown, first), [f"It {why}, and is shown as it is stored."]
 
 
 def _leaves(schema: pa.Schema) -> list[range]:
@@ -249,23 +256,6 @@ def _plain_bytes(array: pa.Array) -> int:
     return len(array) * array.dictionary.nbytes if is_dictionary else array.nbytes
 
 
-def _decoded(
-    table: pa.Table, metadata: dict[bytes, bytes] | None, first: int, positions: list[int]
-) -> tuple[Values, list[str]]:
-    """The values as they were pushed; as they are stored, where they cannot be rebuilt here.
-
-    :param metadata: of the file of a frame; None: it is a table of pyarrow's
-    """
-    if metadata is None:
-        return columns.of_arrow(table, first), []
-    try:
-        return columns.of_frame(frames.from_some(table, metadata, first, positions)), []
-    except Exception as error:  # what lies in a bucket can be wrong in any way
-        why = "holds objects of classes" if isinstance(error, FormatError) else "cannot be rebuilt here"
-        shown = table.select(range(len(positions)))
-        return columns.of_arrow(shown, first), [f"It {why}, and is shown as it is stored."]
-
-
 def look_at_arrow(file: LimitedFile, at: At) -> Shown:
     """An object that is an Arrow file."""
     if file.size() > WHOLE_BYTES:
@@ -293,6 +283,6 @@ def read_arrow(data: bytes) -> pa.Table:
 def of_arrow_table(table: pa.Table, at: At) -> Shown:
     """A table in memory."""
     count = table.num_columns
-    at = At(at.row if at.row < table.num_rows else 0, at.column if at.column < count else 0)
-    some = table.slice(at.row, CHARTED_ROWS).select(range(at.column, min(at.column + COLUMNS, count)))
+    at = at.within(table.num_rows, count)
+    some = table.slice(at.row, CHARTED_ROWS).select(at.columns(count))
     return Shown(table=columns.table(columns.of_arrow(some, at.row), at, table.num_rows, count))

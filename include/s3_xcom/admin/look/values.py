@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from include.s3_xcom.admin.look import columns, texts, trees
-from include.s3_xcom.admin.look.shown import COLUMNS, At, Shown
+from include.s3_xcom.admin.look.shown import At, Shown
 
 
 def of_value(value: Any, at: At) -> Shown:
@@ -33,8 +33,8 @@ def of_value(value: Any, at: At) -> Shown:
 
 def _of_pandas(value: Any, at: At) -> Shown:
     rows, count = len(value), value.shape[1] if len(value.shape) > 1 else 1
-    at = At(at.row if at.row < rows else 0, at.column if at.column < count else 0)
+    at = at.within(rows, count)
     some = value.iloc[at.row :] if hasattr(value, "iloc") else value[at.row :]
     if len(value.shape) > 1:
-        some = some.iloc[:, at.column : at.column + COLUMNS]
+        some = some.iloc[:, at.columns(count)]
     return Shown(table=columns.table(columns.of_frame(some), at, rows, count))

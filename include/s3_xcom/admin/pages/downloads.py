@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.admin.look import no_more_than_formats
 from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import PARQUET
-from include.s3_xcom.errors import FormatError
+from include.s3_xcom.errors import FormatError, format_errors
 from include.s3_xcom.mapped.batches import WIDE_CODEC
 from include.s3_xcom.on_airflow.configuration import without_classes
 from include.s3_xcom.pull import fetch
@@ -78,7 +77,7 @@ def _texts(store: Store, reference: Reference) -> Iterator[bytes]:
         parts = stored_columns.in_parts(store, reference, ROWS_AT_ONCE)
     is_first = True
     while True:
-        with without_classes(), no_more_than_formats(reference.info.codec):
+        with without_classes(), format_errors(reference.info.codec):
             part = next(parts, None)
             text = b"" if part is None else _csv(part, is_first)
         if part is None:

@@ -106,8 +106,7 @@ class Site:
             words = "There is no such XCom, or you may not read the XComs of its DAG."
             return self._page(404, "error.html", title="Not found", words=words)
         except XComError as error:
-            status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
-            return self._page(status, "error.html", title="This cannot be shown", words=str(error))
+            return self._page(_status_of(error), "error.html", title="This cannot be shown", words=str(error))
 
     def _asset(self, parameters: Mapping[str, str]) -> Answer:
         name = parameters.get("name", "")
@@ -149,8 +148,7 @@ class Site:
         try:
             shown = look(file, at)
         except XComError as problem:
-            error = str(problem)
-            status = next((code for kind, code in _STATUS if isinstance(problem, kind)), 500)
+            status, error = _status_of(problem), str(problem)
         return self._page(
             status,
             "object.html",
@@ -158,8 +156,8 @@ class Site:
             reference=reference,
             is_referenced=row is not None,
             owner=reference.owner,
-            dag=_segment(key, "dag_id"),
-            run=_segment(key, "run_id"),
+            dag=keys.segment_of(key, "dag_id"),
+            run=keys.segment_of(key, "run_id"),
             shown=shown,
             error=error,
             at=at,
@@ -203,8 +201,8 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
-def _segment(key: str, name: str) -> str:
-    return key.partition(f"{name}=")[2].partition("/")[0]
+def _status_of(error: XComError) -> int:
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
 
 
 def _title(owner: Owner) -> str:

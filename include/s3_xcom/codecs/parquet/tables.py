@@ -114,9 +114,13 @@ def _group_end(group: pq.RowGroupMetaData) -> int:
     """Where a row group ends, in bytes. Its columns follow each other."""
     if not group.num_columns:
         return 0
-    last = group.column(group.num_columns - 1)
-    starts = last.data_page_offset, last.dictionary_page_offset or last.data_page_offset
-    return min(starts) + last.total_compressed_size
+    return span_of(group.column(group.num_columns - 1))[1]
+
+
+def span_of(column: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """Where a column lies in a row group: the first byte, and the one after the last."""
+    start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+    return start, start + column.total_compressed_size
 
 
 def _is_kept(value: Any) -> bool:
