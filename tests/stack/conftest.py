@@ -94,6 +94,9 @@ class ComposeStack:
         command = ["docker", "compose", *arguments]
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
+    def remove_volume(self, name: str) -> None:
+        subprocess.run(["docker", "volume", "rm", f"{self._project}_{name}"], check=True)
+
     def run_in(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
         return self.compose("exec", "-T", service, *command)
 
