@@ -72,6 +72,8 @@ COLUMNS = {
     "another kind of nothing": [["a", None], ["b", float("nan")]],
     "nothing, then numbers": [[None], [7]],
     "text, then anything": [["a"], [(1, {"k": Decimal("1.5")})]],
+    "several types, then others": [[1, "a"], [2], [None], ["b", Decimal("1.5"), (1,)]],
+    "text, then several types": [["a"], ["b", 1, None]],
     "JSON of any form": [[{"a": 1}], [{"b": [1]}], [None], [[1, "x"]]],
     "Decimals that get longer": [[Decimal("1.50")], [Decimal("12345678901234.99"), None]],
     "Decimals of several exponents": [

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from tests.stack.conftest import AIRFLOW_3, OURS, VERSION
+from tests.stack.conftest import AIRFLOW_3, OURS
 
 
 @pytest.fixture(scope="module")
@@ -317,8 +317,7 @@ def test_what_changed_in_env_is_applied_or_said(compose):
     assert "Note:" not in again.stdout
 
 
-# The provider of 2.5.3 asks AWS's own STS, whatever the connection's endpoint is.
-@pytest.mark.parametrize("conn_id", ["DB_CONN", *(["aws_default"] if VERSION != "2.5.3" else [])])
+@pytest.mark.parametrize("conn_id", ["DB_CONN", "aws_default"])
 def test_the_test_button_passes_for_the_connections(compose, conn_id):
     code = f"""
 from include.s3_xcom.on_airflow.releases import release
