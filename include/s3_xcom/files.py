@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import os
+import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
 CODEC = "file"
-CHUNK_BYTES = 1024 * 1024
 
 
 class File(Attachment):
@@ -82,15 +82,6 @@ class File(Attachment):
 
         :raises StorageError: if S3 does not give them, also while they are read
         """
-        with self._opened(is_whole=False) as stream:
-            yield stream
-
-    @contextlib.contextmanager
-    def _opened(self, *, is_whole: bool) -> Any:
-        """As :meth:`open`.
-
-        :param is_whole: whether all of it will be read
-        """
         if self._path is not None:
             with self._path.open("rb") as stream:
                 yield stream
@@ -100,7 +91,7 @@ class File(Attachment):
         store, reference = self._stored
         transfer = metrics.Transfer(f"{reference.info}, {reference.address}")
         try:
-            stream = store.open(reference, is_whole=is_whole)
+            stream = store.open(reference)
         except XComError:
             metrics.count_error()
             raise
@@ -134,17 +125,20 @@ class File(Attachment):
         return target
 
     def _copy(self, partial: Path, target: Path) -> None:
+        if self._path is not None:
+            shutil.copyfile(self._path, partial)
+            return
+        from include.s3_xcom.on_airflow import metrics
+
+        store, reference = self._stored
         try:
-            with self._opened(is_whole=True) as source, partial.open("xb") as sink:
-                buffer = memoryview(bytearray(CHUNK_BYTES))
-                while size := source.raw.readinto(buffer):
-                    sink.write(buffer[:size])
+            with metrics.observed("pull", f"Read {self.size:,} bytes of") as transfer:
+                store.save(reference, partial)
+                transfer.subject, transfer.size = f"{reference.info}, {reference.address}", self.size
         except OSError as error:
-            if self.reference is None:
-                raise
             raise DiskError(
-                f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}: "
-                f"{error.strerror}. Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
+                f"Cannot keep {reference.owner}, {reference.address}, as {target}: {error.strerror}. "
+                f"Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
             ) from error
 
     @property

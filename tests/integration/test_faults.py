@@ -26,9 +26,10 @@ from sqlalchemy.exc import OperationalError
 
 from include.s3_xcom import File, rows
 from include.s3_xcom.errors import DiskError, ObjectMissingError, StorageError
+from include.s3_xcom.s3 import ranges
 from tests.helpers import faults
 from tests.helpers.faults import CLEAR, SUCCEEDED, WRONG
-from tests.helpers.proxy import BODY, FOREVER, TRANSIENT, Proxy
+from tests.helpers.proxy import BODY, FOREVER, LASTING, TRANSIENT, Proxy
 
 INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "57"))
 KILLS = max(5, INJECTIONS // 10)
@@ -142,10 +143,29 @@ def test_no_read_takes_much_longer_than_its_timeouts(task, proxy, fault):
     assert attempts * seconds <= time.monotonic() - start < attempts * seconds + 10
 
 
-def test_a_file_that_breaks_off_leaves_nothing_behind(task, proxy, tmp_path):
+@pytest.fixture(params=[False, True], ids=["by one request", "by several at once"])
+def ways(request, monkeypatch) -> None:
+    """By which a file of 3,000,000 bytes comes."""
+    if request.param:
+        monkeypatch.setattr(ranges, "RANGE_BYTES", 100_000)
+        monkeypatch.setattr(ranges, "SINGLE_GET_BYTES", 200_000)
+
+
+@pytest.mark.usefixtures("ways")
+def test_a_file_is_saved_as_it_was(task, tmp_path):
+    (tmp_path / "data.bin").write_bytes(os.urandom(3_000_001))
+    task.push(File(tmp_path / "data.bin"))
+    copy = task.pull().download(tmp_path / "copy.bin")
+    assert copy.read_bytes() == (tmp_path / "data.bin").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.bin", "data.bin"]
+
+
+@pytest.mark.usefixtures("ways")
+@pytest.mark.parametrize("fault", ["body cut short", "HTTP 403 AccessDenied", "bit flipped on the way"])
+def test_a_file_that_does_not_come_whole_leaves_nothing_behind(task, proxy, tmp_path, fault):
     task.push(csv(tmp_path))
     file = task.pull()
-    with proxy.breaking(TRANSIENT["body cut short"]), pytest.raises(StorageError):
+    with proxy.breaking({**TRANSIENT, **LASTING}[fault]), pytest.raises(StorageError):
         file.download(tmp_path / "copy.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
@@ -245,6 +265,7 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
     assert task.pull().equals(FRAME)
 
 
+@pytest.mark.usefixtures("ways")
 def test_a_full_disk_is_named_and_nothing_half_is_left(task, tmp_path):
     task.push(csv(tmp_path))
     target = tmp_path / "target"

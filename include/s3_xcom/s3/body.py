@@ -13,6 +13,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import XComError
@@ -72,7 +73,11 @@ class Body(io.RawIOBase):
         return len(chunk)
 
     def readall(self) -> bytes:
-        return b"".join(iter(lambda: self._chunk(CHUNK_BYTES), b""))
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """All bytes that are left, in pieces of some size."""
+        return iter(lambda: self._chunk(CHUNK_BYTES), b"")
 
     def close(self) -> None:
         if self._response is not None:

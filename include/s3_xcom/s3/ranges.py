@@ -124,16 +124,12 @@ class Arriving:
 
 
 class RangeStream(io.RawIOBase):
-    """The bytes of a large object, or some of them, read ahead by several requests at once.
+    """The bytes of a large object, or some of them: the first MiB alone, the rest by several requests.
 
     Parameters, attributes and errors as of :class:`Body`.
-
-    :param is_whole: whether all will be read; otherwise the first MiB comes alone
     """
 
-    def __init__(
-        self, store: Store, reference: Reference, span: Span | None = None, *, is_whole: bool = False
-    ) -> None:
+    def __init__(self, store: Store, reference: Reference, span: Span | None = None) -> None:
         self._reference = reference
         start, stop = span or (0, reference.size)
         self._digest = hashlib.sha256() if span is None and reference.sha256 else None
@@ -144,13 +140,10 @@ class RangeStream(io.RawIOBase):
         self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
         _ = store.client  # made once, not by each thread
         self._reading = Parallel(
-            lambda job: read(store, reference, *job),
-            self._at_once if is_whole else 1,
-            waiting=self._at_once + _WAITING_RANGES,
+            lambda job: read(store, reference, *job), 1, waiting=self._at_once + _WAITING_RANGES
         )
         first = min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
-        spans = cut(start, stop) if is_whole else [(start, first), *cut(first, stop)]
-        self._parts = self._reading.run(self._jobs(spans))
+        self._parts = self._reading.run(self._jobs([(start, first), *cut(first, stop)]))
         self._free: list[memoryview] = []  # each new one would stay in the arena of its thread
         self._part = self._next()
 

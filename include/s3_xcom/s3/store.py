@@ -12,12 +12,13 @@ import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import copies, errors, ranges, setup, uploads
+from include.s3_xcom.s3 import copies, downloads, errors, ranges, setup, uploads
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
 from include.s3_xcom.s3.client import get_client
 from include.s3_xcom.s3.ranges import Arriving, RangeStream
@@ -167,18 +168,22 @@ class Store:
         """A large object, to be read while it comes; None if one request is enough for it."""
         return Arriving(self, reference) if reference.size > ranges.SINGLE_GET_BYTES else None
 
-    def open(
-        self, reference: Reference, span: tuple[int, int] | None = None, *, is_whole: bool = False
-    ) -> BinaryIO:
+    def open(self, reference: Reference, span: tuple[int, int] | None = None) -> BinaryIO:
         """The object as a stream of bytes. Errors as of :meth:`get`, also while it is read.
 
         :param span: the first byte and the one after the last; None: all
-        :param is_whole: whether all that is asked for will be read
         """
         start, stop = span or (0, reference.size)
         if stop - start > ranges.SINGLE_GET_BYTES:
-            return io.BufferedReader(RangeStream(self, reference, span, is_whole=is_whole), CHUNK_BYTES)
+            return io.BufferedReader(RangeStream(self, reference, span), CHUNK_BYTES)
         return io.BufferedReader(Body(self, reference, span), CHUNK_BYTES)
+
+    def save(self, reference: Reference, path: Path) -> None:
+        """The object into a new file. If this fails, some of it may be left there. Errors as of :meth:`get`.
+
+        :raises OSError: if the file cannot be written
+        """
+        downloads.save(self, reference, path)
 
     def head(self, key: str) -> dict[str, Any]:
         """What S3 says about an object: its size, ETag and metadata.

@@ -39,7 +39,7 @@ def as_it_is(store: Store, reference: Reference) -> Iterator[bytes]:
     :raises StorageError: if S3 does not give it, also while it is read
     """
     check(reference, store.settings)
-    stream = store.open(reference, is_whole=True)
+    stream = store.open(reference)
 
     def pieces() -> Iterator[bytes]:
         with stream:

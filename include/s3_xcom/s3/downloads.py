@@ -1,0 +1,58 @@
+"""An object into a file; a large one by several requests at once, each of which writes its own part.
+
+So little of it is in memory at any time. For its SHA-256 the file is read while the rest comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3 import errors, ranges
+from include.s3_xcom.s3.body import CHUNK_BYTES, Body
+from include.s3_xcom.s3.parallel import Parallel, connections
+from include.s3_xcom.s3.ranges import Span
+
+if TYPE_CHECKING:
+    from include.s3_xcom.s3.store import Store
+
+
+def save(store: Store, reference: Reference, path: Path) -> None:
+    """Write an object into a new file. If this fails, some of it may be left there.
+
+    :raises ObjectMissingError: if it is gone
+    :raises IntegrityError: if it is not the one that was pushed
+    :raises OSError: if the file cannot be written
+    """
+    path.open("xb").close()
+    if reference.size <= ranges.SINGLE_GET_BYTES:
+        _write(Body(store, reference), path, 0)
+        return
+    _ = store.client  # made once, not by each thread
+
+    def fetch(span: Span) -> Span:
+        _write(Body(store, reference, span), path, span[0])
+        return span
+
+    fetching = Parallel(fetch, connections(store.settings.transfer_connections, ranges.RANGE_BYTES))
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with contextlib.closing(fetching.run(ranges.cut(0, reference.size))) as there, path.open("rb", 0) as file:
+        for start, stop in there:
+            while start < stop and (size := file.readinto(buffer[: stop - start])):
+                digest.update(buffer[:size])
+                start += size
+    if reference.sha256 and digest.hexdigest() != reference.sha256:
+        raise errors.altered(reference)
+
+
+def _write(body: Body, path: Path, position: int) -> None:
+    # Opened anew: a thread that is left behind by a failure must not write into what was opened since.
+    with body, path.open("r+b", 0) as file:
+        file.seek(position)
+        for chunk in body.chunks():
+            while chunk:
+                chunk = chunk[file.write(chunk) :]
