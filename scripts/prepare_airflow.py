@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 
 from airflow.cli import cli_parser
@@ -18,7 +19,11 @@ from sqlalchemy import text
 from werkzeug.security import check_password_hash, generate_password_hash
 
 
+ENOUGH_DISK_BYTES = 2 * 1000**3
+
+
 def main() -> None:
+    look_at_disk()
     print("Preparing Airflow's database", flush=True)
     airflow("db", "migrate" if hasattr(db_command, "migratedb") else "upgrade")  # its name since 2.7
     user, password = os.environ["INIT_UI_USER"], os.environ["INIT_UI_PASSWORD"]
@@ -28,6 +33,12 @@ def main() -> None:
     add_connection(Connection(conn_id="DB_CONN", uri=os.environ["INIT_DB_CONN"]))
     add_connection(aws_connection())
     add_variable("BASE_DIR", os.environ["INIT_BASE_DIR"], "Where include/ and dags/ lie")
+
+
+def look_at_disk() -> None:
+    free = shutil.disk_usage("/").free
+    if free < ENOUGH_DISK_BYTES:
+        print(f"note: the disk has {free // 1000**2} MB left. The stack needs 2,000 MB.", flush=True)
 
 
 def aws_connection() -> Connection:
