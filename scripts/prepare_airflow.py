@@ -18,7 +18,6 @@ from airflow.utils.session import create_session
 from sqlalchemy import text
 from werkzeug.security import check_password_hash, generate_password_hash
 
-
 ENOUGH_DISK_BYTES = 2 * 1000**3
 
 
