@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mimetypes
 import os
 import shutil
@@ -125,21 +126,31 @@ class File(Attachment):
         return target
 
     def _copy(self, partial: Path, target: Path) -> None:
-        if self._path is not None:
-            shutil.copyfile(self._path, partial)
-            return
+        try:
+            if self._path is not None:
+                shutil.copyfile(self._path, partial)
+            else:
+                self._save(partial)
+        except OSError as error:
+            if self.reference is None:
+                raise
+            raise DiskError(
+                f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}: "
+                f"{error.strerror}. {self._advice(error)}"
+            ) from error
+
+    def _save(self, partial: Path) -> None:
         from include.s3_xcom.on_airflow import metrics
 
         store, reference = self._stored
-        try:
-            with metrics.observed("pull", f"Read {self.size:,} bytes of") as transfer:
-                store.save(reference, partial)
-                transfer.subject, transfer.size = f"{reference.info}, {reference.address}", self.size
-        except OSError as error:
-            raise DiskError(
-                f"Cannot keep {reference.owner}, {reference.address}, as {target}: {error.strerror}. "
-                f"Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
-            ) from error
+        with metrics.observed("pull", f"Read {self.size:,} bytes of") as transfer:
+            store.save(reference, partial)
+            transfer.subject, transfer.size = f"{reference.info}, {reference.address}", self.size
+
+    def _advice(self, error: OSError) -> str:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return f"Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
+        return "Does the directory exist, and may this process write there?"
 
     @property
     def path(self) -> Path:

@@ -285,6 +285,15 @@ def test_a_full_disk_is_named_and_nothing_half_is_left(task, tmp_path):
     assert list(target.iterdir()) == []
 
 
+def test_a_directory_that_is_not_there_is_named(task, tmp_path):
+    task.push(csv(tmp_path))
+    file, fetched = task.pull(), task.pull()
+    assert fetched.path.exists()
+    for each in (file, fetched):
+        with pytest.raises(DiskError, match=r"a dag.task.*none/copy.*No such file.*Does the directory exist"):
+            each.download(tmp_path / "none/copy.csv")
+
+
 def test_after_s3_has_lost_everything_pulls_say_so_and_pushes_work(stack, new_task, tmp_path):
     before = new_task()
     before.push(FRAME, key="frame")

@@ -21,6 +21,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs.parquet import indexes
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests.helpers.same import assert_same, round_trip
 
@@ -195,6 +196,22 @@ def test_indexes_and_labels_come_back(frame):
     actual = round_trip(frame)
     assert_frame_equal(actual, frame, check_exact=True, check_index_type="exact", check_column_type="exact")
     assert type(actual.index) is type(frame.index)
+
+
+RANGES = pd.MultiIndex.from_product([pd.RangeIndex(5), pd.RangeIndex(3)], names=["a", None])
+
+
+@pytest.mark.parametrize("index", [RANGES[[0, 4]], RANGES[:3], RANGES[[4]], RANGES[:0], RANGES])
+def test_an_index_whose_levels_are_ranges_comes_back(index):
+    for value in (index, pd.DataFrame(index=index), pd.Series(1, index), pd.DataFrame({"x": 1}, index)):
+        assert_same(round_trip(value), value)
+
+
+def test_a_long_index_whose_levels_are_ranges_comes_back(monkeypatch):
+    monkeypatch.setattr(indexes, "MAX_UNSTORED_ROWS", 1)
+    again = round_trip(RANGES[[0, 4]])
+    assert again.equals(RANGES[[0, 4]])
+    assert again.names == RANGES.names
 
 
 def test_levels_named_by_numbers_keep_their_places():

@@ -101,7 +101,7 @@ def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
     array, spec = columns.encode(values)
     if not is_object or array.type == expected:
         return array, spec
-    if spec["content"] in ("dict", "list", "tuple", "mixed"):
+    if spec["content"] in ("dict", "list", "tuple"):
         array, spec = _as_json(values)
     elif pa.types.is_null(array.type):
         array = pa.nulls(len(array), expected or pa.string())

@@ -207,7 +207,7 @@ def _from_table(
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [indexes.slice_level(level, first, table.num_rows) for level in levels]
     _check_ranges(meta["labels"], len(meta["columns"]))
-    _check_ranges(meta["index"], table.num_rows)
+    _check_ranges(meta["index"], table.num_rows if table.num_columns else indexes.MAX_UNSTORED_ROWS)
     specs, names = meta["columns"], indexes.decode_labels(meta["labels"])
     if positions is not None:
         specs, names = [specs[i] for i in positions], names[positions]

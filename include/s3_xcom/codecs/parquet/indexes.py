@@ -13,6 +13,10 @@ from include.s3_xcom.codecs import pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import columns
 from include.s3_xcom.errors import UnsupportedValueError
 
+MAX_UNSTORED_ROWS = 10_000_000
+"""Of an index of several ranges. They take space in memory, but none in the file, and a file without columns
+does not tell how many rows it has."""
+
 Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
 
 
@@ -137,4 +141,9 @@ def unique_names(labels: list[Any]) -> list[str]:
 def _levels(index: pd.Index) -> list[pd.Index]:
     # Without their names: a number that is a level's name would be taken for that, not for a position.
     nameless = index.set_names([None] * index.nlevels)
-    return [nameless.get_level_values(i) for i in range(index.nlevels)]
+    if not isinstance(index, pd.MultiIndex):
+        return [nameless]
+    levels = list(map(nameless.get_level_values, range(index.nlevels)))
+    if len(index) <= MAX_UNSTORED_ROWS:
+        return levels
+    return [pd.Index(level.to_numpy()) if type(level) is pd.RangeIndex else level for level in levels]

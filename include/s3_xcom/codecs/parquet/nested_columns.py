@@ -143,6 +143,12 @@ def _validity(items: list, kind: type) -> pa.Buffer:
     return pa.py_buffer(np.packbits(present, bitorder="little"))
 
 
-def _typed(array: pa.Array) -> pa.Array:
-    """Parquet has no structs and lists of nothing at all."""
+def _typed(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """An array that can lie within another.
+
+    :raises NotExactError: for texts of more than 2 GiB, of which Arrow makes several arrays
+    """
+    if isinstance(array, pa.ChunkedArray):
+        raise NotExactError
+    # Parquet has no structs and lists of nothing at all.
     return pa.nulls(len(array), pa.bool_()) if pa.types.is_null(array.type) else array

@@ -1,13 +1,8 @@
 """Columns of Python objects as Arrow arrays.
 
 A column of one type, and at most one kind of missing value, gets Arrow's type for it where that tells all of
-each object; :mod:`.object_types` lists the types. One of several scalar types gets a struct with a field for
-each::
-
-    [7, "a", None, 8]       int: 7, null, null, 8    str: null, "a", null, null    null: the third
-
-Any other is an array of strings, each the JSON text of one object
-(:mod:`include.s3_xcom.codecs.tagged_json`).
+each object; :mod:`.object_types` lists the types. Any other is an array of strings, each the JSON text of one
+object (:mod:`include.s3_xcom.codecs.tagged_json`).
 """
 
 from __future__ import annotations
@@ -18,12 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.s3_xcom.codecs import tagged_json
-from include.s3_xcom.codecs.parquet import nested_columns, object_types
+from include.s3_xcom.codecs.parquet import object_types
 from include.s3_xcom.codecs.parquet.object_types import NotExactError, Spec
 from include.s3_xcom.errors import UnsupportedValueError
 
 _MISSING = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 _MISSING_NAMES = {type(value): name for name, value in _MISSING.items()}
+
+_LINE_BREAK = ord("\n")
+
+_MAX_JOINED = 2**31 // 4
+"""Characters, of at most 4 bytes each: Arrow's offsets have 32 bits."""
 
 _REFUSALS = (NotExactError, UnsupportedValueError, pa.ArrowException, OverflowError, ValueError)
 """What an encoder raises where Arrow's type does not hold the objects, such as an integer beyond 64 bits."""
@@ -43,10 +43,8 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     content = spec["content"]
     if content == "json":
         return object_types.objects(_decode_texts(array))
-    missing = spec.get("missing", "None")
-    if content == "mixed":
-        return _decode_mixed(array, spec["fields"], _MISSING[missing])
     values = object_types.BY_NAME[content].decode(array, spec)
+    missing = spec.get("missing", "None")
     if not values.flags.writeable:  # pandas 3 gives a view
         values = values.copy()
     if array.null_count and (missing != "None" or content in object_types.NUMBERS):
@@ -68,57 +66,35 @@ def encode_list(items: list, above: tuple[list, ...] = ()) -> tuple[pa.Array, Sp
     :param above: the containers that the objects lie in, level by level
     """
     contents, missing = _sort_types(items)
-    if len(missing) <= 1:
-        try:
-            array, spec = _encode_sorted(items, above, contents)
-        except _REFUSALS:
-            pass
-        else:
-            return array, {"missing": next(iter(missing), "None"), **spec}
-    return pa.array(tagged_json.dumps_many(items), pa.string()), {"content": "json"}
+    if len(contents) <= 1 and len(missing) <= 1:
+        content = next(iter(contents), type(None))
+        column_type = object_types.BY_TYPE.get(content)
+        if column_type is not None:
+            try:
+                array, spec = column_type.encode(items, above)
+            except _REFUSALS:
+                pass
+            else:
+                return array, {"content": column_type.name, "missing": next(iter(missing), "None"), **spec}
+    return _encode_texts(items), {"content": "json"}
 
 
-def _encode_sorted(items: list, above: tuple[list, ...], contents: set[type]) -> tuple[pa.Array, Spec]:
-    """Objects of some types and one kind of missing value.
+def _encode_texts(items: list) -> pa.Array:
+    """JSON texts. Those of scalars are made at once, and the line breaks between them taken out::
 
-    :raises NotExactError: where Arrow's types would change one; others: see ``_REFUSALS``
+    7 \\n " a " \\n 8        7 " a " 8    offsets 0 1 4 5
     """
-    if len(contents) > 1:
-        return _encode_mixed(items, contents)
-    content = next(iter(contents), type(None))
-    column_type = object_types.BY_TYPE.get(content)
-    if column_type is None:
-        raise NotExactError
-    array, spec = column_type.encode(items, above)
-    return array, {"content": column_type.name, **spec}
-
-
-def _encode_mixed(items: list, contents: set[type]) -> tuple[pa.Array, Spec]:
-    """Objects of several types as structs, each with one field that is not null."""
-    if not contents <= object_types.SCALARS:
-        raise NotExactError
-    kinds = sorted(contents, key=lambda kind: kind.__name__)
-    of_missing = len(kinds)
-    numbers = {**dict.fromkeys(_MISSING_NAMES, of_missing), **{kind: i for i, kind in enumerate(kinds)}}
-    which = np.frombuffer(bytes(map(numbers.__getitem__, map(type, items))), "u1")
-    values = object_types.objects(items)
-    arrays, specs = {}, {}
-    for number, kind in enumerate(kinds):
-        column_type = object_types.BY_TYPE[kind]
-        own = np.where(which == number, values, None).tolist()
-        arrays[column_type.name], specs[column_type.name] = column_type.encode(own, ())
-    is_there = which != of_missing
-    validity = None if is_there.all() else pa.py_buffer(np.packbits(is_there, bitorder="little"))
-    return nested_columns.struct(arrays, validity), {"content": "mixed", "fields": specs}
-
-
-def _decode_mixed(array: pa.ChunkedArray, specs: dict[str, Spec], missing: object) -> np.ndarray:
-    values = np.full(len(array), missing, dtype=object)
-    for field, (name, spec) in zip(nested_columns.fields(array), specs.items()):
-        is_there = field.is_valid()
-        own = object_types.BY_NAME[name].decode(field.filter(is_there), spec)
-        values[is_there.to_numpy()] = own
-    return values
+    joined = tagged_json.join_scalars(items)
+    if joined is not None and len(joined) < _MAX_JOINED:
+        data = np.frombuffer(joined.encode(), "u1")
+        breaks = np.flatnonzero(data == _LINE_BREAK)
+        offsets = np.zeros(len(items) + 1, "i4")
+        offsets[1:-1] = breaks - np.arange(len(breaks))
+        offsets[-1] = len(data) - len(breaks)
+        if np.diff(offsets).max() <= tagged_json.MAX_SHORT or tagged_json.are_plain(items):
+            texts = np.delete(data, breaks)
+            return pa.StringArray.from_buffers(len(items), pa.py_buffer(offsets), pa.py_buffer(texts))
+    return pa.array(tagged_json.dumps_many(items), pa.string())
 
 
 def _sort_types(items: list) -> tuple[set[type], set[str]]:

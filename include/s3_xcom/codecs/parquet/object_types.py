@@ -184,16 +184,3 @@ BY_TYPE = {column_type.type: column_type for column_type in TYPES}
 BY_NAME = {column_type.name: column_type for column_type in TYPES}
 NUMBERS = ("float",)
 """Types whose arrays have NaN, not None, where there is a null."""
-SCALARS = {
-    bool,
-    int,
-    float,
-    str,
-    bytes,
-    datetime.date,
-    datetime.time,
-    datetime.datetime,
-    decimal.Decimal,
-    uuid.UUID,
-}
-"""Types of which a column may hold several."""

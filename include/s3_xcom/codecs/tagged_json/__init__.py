@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.tagged_json.engine import (
+    MAX_SHORT,
     NO_FILE,
     Parts,
     dumps,
     dumps_plain,
     is_scalar,
+    join_scalars,
     loads,
     to_json,
     to_text,
@@ -21,12 +23,15 @@ from include.s3_xcom.codecs.tagged_json.lines import (
     dumps_table,
     loads_many,
 )
+from include.s3_xcom.codecs.tagged_json.runs import are_plain
 from include.s3_xcom.reference import RESERVED
 
 __all__ = [
+    "MAX_SHORT",
     "NO_FILE",
     "RESERVED",
     "Parts",
+    "are_plain",
     "are_plain_names",
     "decode",
     "dumps",
@@ -35,6 +40,7 @@ __all__ = [
     "dumps_plain",
     "dumps_table",
     "is_scalar",
+    "join_scalars",
     "loads",
     "loads_many",
     "to_json",

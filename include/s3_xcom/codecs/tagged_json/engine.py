@@ -133,22 +133,37 @@ def dumps(value: Any, parts: Parts | None = None) -> bytes:
 
 def dumps_each_plain(values: list) -> list[str] | None:
     """Values as plain JSON texts, or None where that would change one of them."""
-    types = set(map(type, values))
-    if not values or not types <= runs.SCALARS | {dict, list}:
+    joined = join_scalars(values)
+    if joined is not None:
+        texts = joined.split("\n")
+        return texts if max(map(len, texts)) <= MAX_SHORT or runs.are_plain(values) else None
+    if not values or not set(map(type, values)) <= runs.SCALARS | {dict, list}:
         return None
     try:
-        if types <= runs.SCALARS:
-            # No string has a line break in JSON.
-            text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",\n", ":"))
-            texts = text[1:-1].split(",\n")
-            is_short = 4 * max(map(len, texts)) <= stdlib.MAX_DECIMAL_BITS  # a digit has less than 4 bits
-            return texts if (is_short and stdlib.is_unicode(text)) or runs.are_plain(values) else None
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         texts = list(map(encoder.encode, values))  # finds cycles, which _is_plain() would follow
         is_plain = _is_plain(values, may_hold_reserved=True)
         return texts if is_plain and stdlib.is_unicode("".join(texts)) else None
     except (TypeError, ValueError, RecursionError):  # what only a tag can say, such as NaN
         return None
+
+
+def join_scalars(values: list) -> str | None:
+    """Scalars as plain JSON texts with a line break between them, which no string has in JSON.
+
+    None where that would change one of them. An integer that is too long to be read again is changed by it as
+    well: where a text is longer than ``MAX_SHORT``, :func:`.runs.are_plain` tells.
+    """
+    if not values or not set(map(type, values)) <= runs.SCALARS:
+        return None
+    try:
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=("\n", ":"))[1:-1]
+    except ValueError:  # NaN, infinity
+        return None
+    return text if stdlib.is_unicode(text) else None
+
+
+MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4  # a digit has less than 4 bits
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
