@@ -287,6 +287,14 @@ def test_containers_deeper_than_arrow_is_used_for_come_back():
     check([value, value])
 
 
+@pytest.mark.parametrize("more", [-1, 1])
+def test_dicts_with_other_fields_than_their_specification_has_are_refused(more):
+    array, spec = object_columns.encode_list([{"a": 1, "b": 2}] * 2)
+    spec["fields"] = (spec["fields"] * 2)[: 2 + more]
+    with pytest.raises(FormatError, match="other fields"):
+        object_columns.decode(pa.chunked_array([array]), spec)
+
+
 def test_texts_of_more_than_arrow_takes_in_one_array_are_not_put_into_another():
     with pytest.raises(NotExactError):
         nested_columns._typed(pa.chunked_array([["a"], ["b"]]))

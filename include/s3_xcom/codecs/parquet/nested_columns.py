@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.s3_xcom.codecs.tagged_json import runs
+from include.s3_xcom.errors import FormatError
 
 MAX_DEPTH = 8
 """Containers within containers; deeper ones are JSON."""
@@ -54,9 +55,14 @@ def encode_dicts(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[s
 
 
 def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
-    """Inverse of :func:`encode_dicts`."""
+    """Inverse of :func:`encode_dicts`.
+
+    :raises FormatError: if the specification has more or fewer fields
+    """
     from include.s3_xcom.codecs.parquet import object_columns
 
+    if len(spec["fields"]) != array.type.num_fields:
+        raise FormatError("The stored dicts have other fields than what lies beside them says.")
     names = [array.type[i].name for i in range(array.type.num_fields)]
     columns = [
         object_columns.decode(column, inner).tolist() for column, inner in zip(fields(array), spec["fields"])
