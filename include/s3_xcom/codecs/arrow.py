@@ -31,7 +31,12 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
 
 
 def read_stream(data: bytes) -> pa.Table:
-    """The table of an Arrow IPC stream."""
+    """The table of an Arrow IPC stream.
+
+    :raises pyarrow.ArrowException: if it is none
+    """
     schema_guard.check_stream(data)
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
-        return reader.read_all()
+        table = reader.read_all()
+    table.validate(full=True)  # as above
+    return table

@@ -36,7 +36,7 @@ class Archive:
         self._members.append((name, data))
         return name
 
-    def finish(self, text: bytes) -> memoryview:
+    def finish(self, text: bytes) -> bytes:
         """The bytes of the archive.
 
         :param text: JSON that refers to the parts by name
@@ -47,7 +47,7 @@ class Archive:
                 name, data = self._members.pop(0)  # freed when it is written
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
             archive.writestr(zipfile.ZipInfo(VALUE, EPOCH), text)
-        return sink.getbuffer()
+        return sink.getvalue()  # no copy; a view crashed Python before 3.12.2 (its issue 111049)
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
