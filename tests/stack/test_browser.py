@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.stack.browser import MINUTES, QUERY, log_in, photograph
@@ -58,3 +59,13 @@ def test_testdag_from_the_login_to_the_xcom_tab(compose, page, tmp_path):
     )
     expect(page.get_by_text("rows (5 x 11), ")).to_be_visible()
     photograph(page, "xcom-tab.png", tmp_path)
+
+
+@pytest.mark.parametrize("conn_id", ["DB_CONN", "aws_default"])
+def test_the_test_button_of_a_connection_passes(compose, page, conn_id):
+    log_in(page, "/login/", compose.settings)
+    page.wait_for_url("**/home*")
+    page.goto("/connection/list/")
+    page.locator("tr", has_text=conn_id).locator('a[href*="/connection/edit/"]').first.click()
+    page.click("#test-connection")
+    expect(page.locator(".alert-success")).to_be_visible(timeout=MINUTES)
