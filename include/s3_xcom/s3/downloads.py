@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import errors, ranges
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
-from include.s3_xcom.s3.parallel import Parallel, connections
+from include.s3_xcom.s3.parallel import Parallel
 from include.s3_xcom.s3.ranges import Span
 
 if TYPE_CHECKING:
@@ -31,13 +31,12 @@ def save(store: Store, reference: Reference, path: Path) -> None:
     if reference.size <= ranges.SINGLE_GET_BYTES:
         _write(Body(store, reference), path, 0)
         return
-    _ = store.client  # made once, not by each thread
 
     def fetch(span: Span) -> Span:
         _write(Body(store, reference, span), path, span[0])
         return span
 
-    fetching = Parallel(fetch, connections(store.settings.transfer_connections, ranges.RANGE_BYTES))
+    fetching = Parallel(fetch, ranges.at_once(store))
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK_BYTES))
     with contextlib.closing(fetching.run(ranges.cut(0, reference.size))) as there, path.open("rb", 0) as file:

@@ -38,6 +38,12 @@ def cut(start: int, stop: int) -> list[Span]:
     return [(first, min(first + RANGE_BYTES, stop)) for first in range(start, stop, RANGE_BYTES)]
 
 
+def at_once(store: Store) -> int:
+    """How many ranges to read at once. The store's client is made now, once and not by each thread."""
+    _ = store.client
+    return connections(store.settings.transfer_connections, RANGE_BYTES)
+
+
 def read(store: Store, reference: Reference, span: Span, into: memoryview) -> memoryview:
     """Some bytes of an object, by one request. Errors as of :class:`Body`.
 
@@ -71,9 +77,7 @@ class Arriving:
         self._arrived = 0  # from the start, without a gap
         self._taken = 0  # results
         self._error: BaseException | None = None
-        at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
-        _ = store.client  # made once, not by each thread
-        reading: Parallel[Span, None] = Parallel(self._read, at_once)
+        reading: Parallel[Span, None] = Parallel(self._read, at_once(store))
         self._results = reading.run([self._spans[-1], *self._spans[:-1]])
 
     def wait(self, start: int, stop: int) -> None:
@@ -137,8 +141,7 @@ class RangeStream(io.RawIOBase):
         self.received = 0
         self.failed = False
         self._error: BaseException | None = None
-        self._at_once = connections(store.settings.transfer_connections, RANGE_BYTES)
-        _ = store.client  # made once, not by each thread
+        self._at_once = at_once(store)
         self._reading = Parallel(
             lambda job: read(store, reference, *job), 1, waiting=self._at_once + _WAITING_RANGES
         )

@@ -131,6 +131,10 @@ def dumps(value: Any, parts: Parts | None = None) -> bytes:
     return to_text(to_json(value, parts))
 
 
+MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4
+"""Characters: an integer of no more can be read again, since a digit has less than 4 bits."""
+
+
 def dumps_each_plain(values: list) -> list[str] | None:
     """Values as plain JSON texts, or None where that would change one of them."""
     joined = join_scalars(values)
@@ -161,9 +165,6 @@ def join_scalars(values: list) -> str | None:
     except ValueError:  # NaN, infinity
         return None
     return text if stdlib.is_unicode(text) else None
-
-
-MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4  # a digit has less than 4 bits
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
