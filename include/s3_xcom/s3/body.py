@@ -5,13 +5,9 @@ The SHA-256 in the reference is checked whenever an object is read from its star
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import io
-import logging
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,14 +15,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from include.s3_xcom.errors import XComError
 from include.s3_xcom.interruptions import heard, raise_remembered
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import errors
+from include.s3_xcom.s3 import errors, stalls
 from include.s3_xcom.s3.client import backoff, foreign_error
 from include.s3_xcom.s3.pinned import get_pinned
 
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
-
-log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 """Read at a time. Must arrive within ``read_timeout``: a socket's own timeout starts anew with each byte."""
@@ -55,9 +49,7 @@ class Body(io.RawIOBase):
         self._last_break = self._position
         self.failed = False
         self._response: BinaryIO | None = None
-        self._guard: StallGuard | None = None
         self._response = self._get()
-        self._guard = StallGuard(store.settings.read_timeout)
 
     @property
     def received(self) -> int:
@@ -82,8 +74,6 @@ class Body(io.RawIOBase):
     def close(self) -> None:
         if self._response is not None:
             self._response.close()
-        if self._guard is not None:
-            self._guard.end()
         super().close()
 
     def _chunk(self, size: int) -> bytes:
@@ -99,7 +89,7 @@ class Body(io.RawIOBase):
         size = min(size, CHUNK_BYTES, self._stop - self._position)
         while size:
             try:
-                chunk = self._guard.read(self._response, size)
+                chunk = stalls.read(self._response, size, self._store.settings.read_timeout)
                 if not chunk:
                     raise EOFError
             except _breaks() as error:
@@ -163,68 +153,3 @@ def _breaks() -> tuple[type[Exception], ...]:
     from urllib3.exceptions import HTTPError
 
     return EOFError, OSError, HTTPException, HTTPError, HTTPClientError, IncompleteReadError
-
-
-class StallGuard:
-    """Breaks a connection off when one read from it takes too long, however many bytes trickle in.
-
-    One thread for all reads of a body: to start one takes long where other threads compute.
-
-    :param seconds: what a read may take; it ends after a quarter more at the latest
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._reading: tuple[Any, float] | None = None
-        self._over = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def end(self) -> None:
-        self._over.set()
-
-    def read(self, body: Any, size: int) -> bytes:
-        self._reading = body, time.monotonic()
-        try:
-            return body.read(size)
-        finally:
-            self._reading = None
-
-    def _run(self) -> None:
-        while not self._over.wait(self._seconds / 4):
-            reading = self._reading
-            if reading is not None and time.monotonic() - reading[1] > self._seconds:
-                disconnect(reading[0])
-
-
-def disconnect(body: Any) -> None:
-    """Shut the connection of a body down. To close it would not wake up the thread that reads."""
-    connection = find_socket(body)
-    if connection is None:
-        _warn_without_guard()
-        return
-    with contextlib.suppress(OSError):  # closed meanwhile
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def find_socket(body: Any) -> socket.socket | None:
-    """The socket of a body that is being read, where botocore's StreamingBody.set_socket_timeout finds it.
-
-    :return: None where botocore or urllib3 keep it elsewhere, or it is closed already
-    """
-    try:
-        connection = body._raw_stream._fp.fp.raw._sock
-    except AttributeError:
-        return None
-    return connection if isinstance(connection, socket.socket) else None
-
-
-@functools.cache
-def _warn_without_guard() -> None:
-    import botocore
-    import urllib3
-
-    log.warning(
-        "A read from S3 takes longer than read_timeout, and its connection cannot be broken off: botocore %s "
-        "with urllib3 %s does not show its socket. Should the read hang, stop the task and start it again.",
-        *(botocore.__version__, urllib3.__version__),
-    )

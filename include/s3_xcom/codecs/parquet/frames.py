@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
-from include.s3_xcom.codecs.parquet import columns, indexes, tables
+from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, tables
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
@@ -101,13 +101,13 @@ def write(table: pa.Table) -> memoryview:
     :raises UnsupportedValueError: if Parquet has no type for one of its columns
     """
     with _refused_types():
-        return tables.write(table, **_options(table.schema))
+        return tables.write(table, **_options(table))
 
 
 def write_pieces(table: pa.Table) -> Iterator[bytes]:
     """The same in pieces, a row group each. Errors as of :func:`write`."""
     with _refused_types():
-        yield from tables.write_pieces(table, **_options(table.schema))
+        yield from tables.write_pieces(table, **_options(table))
 
 
 @contextlib.contextmanager
@@ -124,30 +124,9 @@ def _refused_types() -> Iterator[None]:
         ) from None
 
 
-def _options(schema: pa.Schema) -> dict[str, Any]:
-    # A dictionary of numbers takes longer to make than it saves.
-    repeated = [path for field in schema for path, kind in _paths(field) if not _is_number(kind)]
+def _options(table: pa.Table) -> dict[str, Any]:
     # 2.6 is the first version of the format that keeps nanoseconds.
-    return {"version": "2.6", "use_dictionary": repeated or False}
-
-
-def _paths(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """The columns of Parquet that a field is stored in, with their types."""
-    path, kind = prefix + field.name, field.type
-    if pa.types.is_struct(kind):
-        for i in range(kind.num_fields):
-            yield from _paths(kind[i], f"{path}.")
-    elif pa.types.is_list(kind):
-        for name in ("item", "element"):  # until pyarrow 14, and since
-            yield from _paths(kind.value_field.with_name(name), f"{path}.list.")
-    else:
-        yield path, kind
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    types = pa.types
-    is_kind = (types.is_integer, types.is_floating, types.is_boolean, types.is_timestamp, types.is_time)
-    return any(check(kind) for check in is_kind)
+    return {"version": "2.6", "use_dictionary": dictionaries.paths(table) or False}
 
 
 def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:

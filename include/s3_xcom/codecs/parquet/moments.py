@@ -24,19 +24,19 @@ MAX_ZONES = 127
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def encode(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
+def encode(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Datetimes as timestamps. As :attr:`.ColumnType.encode`."""
     present = [item for item in items if type(item) is datetime.datetime]
     found = {id(moment.tzinfo): moment.tzinfo for moment in present}
     if list(found.values()) == [None]:
         if any(moment.fold for moment in present):
             raise NotExactError
-        return pa.array(items, pa.timestamp("us"), from_pandas=True), {}
+        return pa.array(items, pa.timestamp("us"), from_pandas=from_pandas), {}
     described = {key: _describe(zone) for key, zone in found.items()}
     distinct = list(dict.fromkeys(described.values()))
     if len(distinct) > MAX_ZONES:
         raise NotExactError
-    array = pa.array(items, pa.timestamp("us", "UTC"), from_pandas=True)
+    array = pa.array(items, pa.timestamp("us", "UTC"), from_pandas=from_pandas)
     spec = {"zones": [json.loads(text) for text in distinct]}
     is_utc = all(zone is datetime.timezone.utc for zone in found.values())
     if len(distinct) > 1:

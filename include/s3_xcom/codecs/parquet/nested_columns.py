@@ -32,7 +32,7 @@ class NotExactError(Exception):
     """Arrow's type would change an object."""
 
 
-def encode_dicts(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
+def encode_dicts(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Dicts as structs. As :attr:`.ColumnType.encode`."""
     from include.s3_xcom.codecs.parquet import object_columns
 
@@ -73,7 +73,7 @@ def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
     return values
 
 
-def encode_lists(items: list, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
+def encode_lists(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
     """Lists, or tuples, as Arrow's lists. As :attr:`.ColumnType.encode`."""
     from include.s3_xcom.codecs.parquet import object_columns
 

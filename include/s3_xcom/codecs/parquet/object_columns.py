@@ -20,8 +20,6 @@ from include.s3_xcom.errors import UnsupportedValueError
 _MISSING = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
 _MISSING_NAMES = {type(value): name for name, value in _MISSING.items()}
 
-_LINE_BREAK = ord("\n")
-
 _MAX_JOINED = 2**31 // 4
 """Characters, of at most 4 bytes each: Arrow's offsets have 32 bits."""
 
@@ -65,41 +63,34 @@ def encode_list(items: list, above: tuple[list, ...] = ()) -> tuple[pa.Array, Sp
 
     :param above: the containers that the objects lie in, level by level
     """
-    contents, missing = _sort_types(items)
+    types = set(map(type, items))
+    contents, missing = _sort_types(items, types)
     if len(contents) <= 1 and len(missing) <= 1:
         content = next(iter(contents), type(None))
         column_type = object_types.BY_TYPE.get(content)
         if column_type is not None:
             try:
-                array, spec = column_type.encode(items, above)
+                array, spec = column_type.encode(items, not missing <= {"None"}, above)
             except _REFUSALS:
                 pass
             else:
                 return array, {"content": column_type.name, "missing": next(iter(missing), "None"), **spec}
-    return _encode_texts(items), {"content": "json"}
+    return _encode_texts(items, types), {"content": "json"}
 
 
-def _encode_texts(items: list) -> pa.Array:
-    """JSON texts. Those of scalars are made at once, and the line breaks between them taken out::
-
-    7 \\n " a " \\n 8        7 " a " 8    offsets 0 1 4 5
-    """
-    joined = tagged_json.join_scalars(items)
+def _encode_texts(items: list, types: set[type]) -> pa.Array:
+    """JSON texts; those of scalars are made at once, a line each."""
+    joined = tagged_json.join_scalars(items, types)
     if joined is not None and len(joined) < _MAX_JOINED:
-        data = np.frombuffer(joined.encode(), "u1")
-        breaks = np.flatnonzero(data == _LINE_BREAK)
-        offsets = np.zeros(len(items) + 1, "i4")
-        offsets[1:-1] = breaks - np.arange(len(breaks))
-        offsets[-1] = len(data) - len(breaks)
-        if np.diff(offsets).max() <= tagged_json.MAX_SHORT or tagged_json.are_plain(items):
-            texts = np.delete(data, breaks)
-            return pa.StringArray.from_buffers(len(items), pa.py_buffer(offsets), pa.py_buffer(texts))
+        texts = pc.split_pattern(pa.array([joined]), "\n")[0].values
+        longest = pc.max(pc.binary_length(texts)).as_py()
+        if longest <= tagged_json.MAX_SHORT or tagged_json.are_plain(items):
+            return texts
     return pa.array(tagged_json.dumps_many(items), pa.string())
 
 
-def _sort_types(items: list) -> tuple[set[type], set[str]]:
+def _sort_types(items: list, types: set[type]) -> tuple[set[type], set[str]]:
     """The types of the objects, and apart from them the kinds of missing values."""
-    types = set(map(type, items))
     contents = types - set(_MISSING_NAMES)
     missing = types & set(_MISSING_NAMES)
     if float in types and (not contents or any(type(x) is float and x == x for x in items)):

@@ -32,15 +32,15 @@ MAX_DIGITS = 38
 class ColumnType:
     """A type of objects.
 
-    :param encode: takes the objects, and the containers above them, level by level; returns an Arrow array
-        with nulls for those that are of another type, the missing ones, and what decoding needs beside it;
-        raises NotExactError where that would change an object
+    :param encode: takes the objects, whether missing ones are pandas' and not None, and the containers above
+        them, level by level; returns an Arrow array with nulls for those that are of another type, which are
+        missing, and what decoding needs beside it; raises NotExactError where that would change an object
     :param decode: inverse of ``encode``: an array of objects, None where there is a null
     """
 
     name: str
     type: type
-    encode: Callable[[list, Above], tuple[pa.Array, Spec]]
+    encode: Callable[[list, bool, Above], tuple[pa.Array, Spec]]
     decode: Callable[[pa.ChunkedArray, Spec], np.ndarray]
 
 
@@ -51,8 +51,8 @@ def objects(items: list) -> np.ndarray:
     return values
 
 
-def _as(kind: pa.DataType) -> Callable[[list, Above], tuple[pa.Array, Spec]]:
-    return lambda items, above: (pa.array(items, kind, from_pandas=True), {})
+def _as(kind: pa.DataType) -> Callable[[list, bool, Above], tuple[pa.Array, Spec]]:
+    return lambda items, from_pandas, above: (pa.array(items, kind, from_pandas=from_pandas), {})
 
 
 def _from_pandas(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
@@ -72,7 +72,7 @@ def _decode_null(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return np.full(len(array), None, dtype=object)
 
 
-def _encode_float(items: list, above: Above) -> tuple[pa.Array, Spec]:
+def _encode_float(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
     return pa.array(items, pa.float64(), from_pandas=False), {}  # NaN is a number here
 
 
@@ -80,19 +80,19 @@ def _decode_text(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return array.to_numpy()
 
 
-def _encode_time(items: list, above: Above) -> tuple[pa.Array, Spec]:
+def _encode_time(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
     kind = datetime.time
     if [None for item in items if type(item) is kind and (item.fold or item.tzinfo is not None)]:
         raise NotExactError
-    return pa.array(items, pa.time64("us"), from_pandas=True), {}
+    return pa.array(items, pa.time64("us"), from_pandas=from_pandas), {}
 
 
-def _encode_decimal(items: list, above: Above) -> tuple[pa.Array, Spec]:
+def _encode_decimal(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
     """As decimal128, whose numbers all have one exponent; with their own beside them where they differ."""
     numbers = [item for item in items if type(item) is decimal.Decimal]
     places = _places(numbers)
     scale = int(places.max())
-    array = pa.array(items, pa.decimal128(MAX_DIGITS, scale), from_pandas=True)
+    array = pa.array(items, pa.decimal128(MAX_DIGITS, scale), from_pandas=from_pandas)
     largest = max(limit.as_py().copy_abs() for limit in pc.min_max(array).values())
     precision = max(largest.adjusted() + 1 + scale if largest else 0, scale, 1)
     array = array.cast(pa.decimal128(precision, scale))
@@ -137,7 +137,7 @@ def _decode_decimal(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return values
 
 
-def _encode_uuid(items: list, above: Above) -> tuple[pa.Array, Spec]:
+def _encode_uuid(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
     numbers = [None if type(item) is not uuid.UUID else item.bytes for item in items]
     return pa.array(numbers, pa.binary(16)), {}
 
@@ -150,7 +150,7 @@ def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     return objects([None if number is None else uuid.UUID(int=from_bytes(number)) for number in numbers])
 
 
-def _encode_memoryview(items: list, above: Above) -> tuple[pa.Array, Spec]:
+def _encode_memoryview(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
     views = [item for item in items if type(item) is memoryview]
     if {(view.format, view.readonly) for view in views} != {(DRIVERS_FORMAT, True)}:
         raise NotExactError

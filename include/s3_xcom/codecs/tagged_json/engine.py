@@ -137,11 +137,12 @@ MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4
 
 def dumps_each_plain(values: list) -> list[str] | None:
     """Values as plain JSON texts, or None where that would change one of them."""
-    joined = join_scalars(values)
+    types = set(map(type, values))
+    joined = join_scalars(values, types)
     if joined is not None:
         texts = joined.split("\n")
         return texts if max(map(len, texts)) <= MAX_SHORT or runs.are_plain(values) else None
-    if not values or not set(map(type, values)) <= runs.SCALARS | {dict, list}:
+    if not values or not types <= runs.SCALARS | {dict, list}:
         return None
     try:
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -152,13 +153,15 @@ def dumps_each_plain(values: list) -> list[str] | None:
         return None
 
 
-def join_scalars(values: list) -> str | None:
+def join_scalars(values: list, types: set[type]) -> str | None:
     """Scalars as plain JSON texts with a line break between them, which no string has in JSON.
 
     None where that would change one of them. An integer that is too long to be read again is changed by it as
     well: where a text is longer than ``MAX_SHORT``, :func:`.runs.are_plain` tells.
+
+    :param types: of the values
     """
-    if not values or not set(map(type, values)) <= runs.SCALARS:
+    if not values or not types <= runs.SCALARS:
         return None
     try:
         text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=("\n", ":"))[1:-1]
