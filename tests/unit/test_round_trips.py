@@ -6,6 +6,7 @@ import collections
 import datetime as dt
 import decimal
 import fractions
+import io
 import math
 import pathlib
 import uuid
@@ -15,6 +16,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pendulum
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import pytz
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -230,6 +233,43 @@ def test_frames_are_parquet_that_pandas_reads(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pd.RangeIndex(3, 7, 2))
     (tmp_path / "frame.parquet").write_bytes(codecs.encode(frame).body)
     assert_frame_equal(pd.read_parquet(tmp_path / "frame.parquet"), frame)
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+@pytest.mark.parametrize(
+    "column",
+    [
+        *(
+            np.array([1, 0, 1], dtype)
+            for dtype in ("?", "i1", "i8", "u1", "u8", "f4", "f8", "M8[ns]", "m8[ns]")
+        ),
+        *(
+            pd.Series(values, dtype=object)
+            for values in (
+                ["a", None, "b"],
+                [1, None, 2],
+                [True, False, None],
+                [1.5, None, float("nan")],
+                [b"a", None, b""],
+                [dt.date(2024, 1, 1), None, dt.date(2024, 1, 2)],
+                [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")],
+                [[1], None, [2, 3]],
+                [1, "a", None],
+                [None, None, None],
+            )
+        ),
+        pd.Series(["a", "b", "a"], dtype="category"),
+        pd.Series([1, None, 2], dtype="Int64"),
+    ],
+    ids=repr,
+)
+def test_pandas_reads_them_as_if_it_had_written_them(column, rows):
+    frame = pd.DataFrame({"value": column})[:rows]
+    body = io.BytesIO(codecs.encode(frame).body)
+    stored = pq.read_table(body)
+    written = pa.Schema.from_pandas(frame[:0]).metadata
+    expected = stored.replace_schema_metadata(written).to_pandas()
+    assert_frame_equal(pd.read_parquet(body), expected)
 
 
 def cycle() -> list:

@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file get a dictionary: those whose values repeat.
+"""Which columns have values that repeat: those get a dictionary in a Parquet file.
 
 A dictionary of numbers takes longer to make than it saves. One of texts that are nearly all different takes
 as long as all the rest, and makes the file larger.
@@ -27,12 +27,15 @@ def paths(table: pa.Table) -> list[str]:
     """The columns of Parquet that are to have a dictionary, by their paths in the file."""
     repeated = []
     for field, column in zip(table.schema, table.columns):
-        if not _is_text(field.type) or len(column) < MIN_ROWS or _repeats(column):
+        if not _is_text(field.type) or repeats(column):
             repeated += [path for path, kind in _leaves(field) if not _is_number(kind)]
     return repeated
 
 
-def _repeats(column: pa.ChunkedArray) -> bool:
+def repeats(column: pa.ChunkedArray) -> bool:
+    """Whether values in a column repeat, by a sample of it. Short ones count as such that do."""
+    if len(column) < MIN_ROWS:
+        return True
     sample = column.take(_some_rows(len(column))).drop_null()
     return pc.count_distinct(sample).as_py() <= MAX_DIFFERENT * len(sample)
 

@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import tagged_json
+from include.s3_xcom.codecs import pandas_releases, tagged_json
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, tables
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
@@ -301,8 +302,23 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
     return "array", pd.Series(value).to_frame("values")
 
 
+def _is_read_as_it_is(frame: pd.DataFrame) -> bool:
+    """Whether pandas reads the same from a Parquet file without its own metadata."""
+    index, labels = frame.index, frame.columns
+    has_plain_index = type(index) is pd.RangeIndex and index.start == 0 and index.step == 1
+    has_plain_labels = type(labels) is pd.Index and labels.name is None and set(map(type, labels)) == {str}
+    return has_plain_index and index.name is None and has_plain_labels and set(frame.dtypes) <= _READ_AS_IT_IS
+
+
+_READ_AS_IT_IS = set(map(np.dtype, ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]))
+if not pandas_releases.HAS_STR:
+    _READ_AS_IT_IS.add(np.dtype("O"))  # pandas 3 makes texts of objects
+
+
 def _pandas_metadata(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
-    """What pandas.read_parquet looks for, if pandas itself could write this frame."""
+    """What pandas.read_parquet looks for, if it needs it, and pandas itself could write this frame."""
+    if _is_read_as_it_is(frame):
+        return {}
     names_of_index = [name for name in frame.index.names if name is not None]
     if not all(isinstance(label, str) for label in [*frame.columns, *names_of_index]):
         return {}

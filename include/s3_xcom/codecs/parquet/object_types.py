@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.s3_xcom.codecs.parquet import moments, nested_columns
+from include.s3_xcom.codecs.parquet import dictionaries, moments, nested_columns
 from include.s3_xcom.codecs.parquet.nested_columns import NotExactError
 from include.s3_xcom.codecs.tagged_json import stdlib
 
@@ -55,16 +55,18 @@ def _as(kind: pa.DataType) -> Callable[[list, bool, Above], tuple[pa.Array, Spec
     return lambda items, from_pandas, above: (pa.array(items, kind, from_pandas=from_pandas), {})
 
 
-def _from_pandas(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    values = array.to_pandas(date_as_object=True, integer_object_nulls=True).to_numpy()
+def _from_arrow(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
+    """Objects as Arrow makes them. Those that repeat are made once, where looking for them pays."""
+    make_once = dictionaries.repeats(array)
+    parts = [_from_chunk(chunk, make_once) for chunk in array.chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype=object), *parts])
+
+
+def _from_chunk(chunk: pa.Array, make_once: bool) -> np.ndarray:
+    # As one list that holds them all: through a Series or a frame of them pandas would look.
+    whole = pa.ListArray.from_arrays(pa.array([0, len(chunk)], pa.int32()), chunk)
+    (values,) = whole.to_pandas(date_as_object=True, integer_object_nulls=True, deduplicate_objects=make_once)
     # Where there is no null, numbers and booleans come as numpy's.
-    return values.astype(object) if values.dtype != object else values
-
-
-def _from_table(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    """The same, by way of a table, for types whose objects pandas would look through as a Series."""
-    frame = pa.table([array], ["values"]).to_pandas(date_as_object=True, integer_object_nulls=True)
-    values = frame["values"].to_numpy()
     return values.astype(object) if values.dtype != object else values
 
 
@@ -165,14 +167,14 @@ def _decode_memoryview(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 
 TYPES = [
     ColumnType("NoneType", type(None), _as(pa.null()), _decode_null),
-    ColumnType("bool", bool, _as(pa.bool_()), _from_pandas),
-    ColumnType("int", int, _as(pa.int64()), _from_table),
-    ColumnType("float", float, _encode_float, _from_pandas),
+    ColumnType("bool", bool, _as(pa.bool_()), _from_arrow),
+    ColumnType("int", int, _as(pa.int64()), _from_arrow),
+    ColumnType("float", float, _encode_float, _from_arrow),
     ColumnType("str", str, _as(pa.string()), _decode_text),
     ColumnType("bytes", bytes, _as(pa.binary()), _decode_text),
     ColumnType("memoryview", memoryview, _encode_memoryview, _decode_memoryview),
-    ColumnType("date", datetime.date, _as(pa.date32()), _from_table),
-    ColumnType("time", datetime.time, _encode_time, _from_table),
+    ColumnType("date", datetime.date, _as(pa.date32()), _from_arrow),
+    ColumnType("time", datetime.time, _encode_time, _from_arrow),
     ColumnType("datetime", datetime.datetime, moments.encode, moments.decode),
     ColumnType("Decimal", decimal.Decimal, _encode_decimal, _decode_decimal),
     ColumnType("UUID", uuid.UUID, _encode_uuid, _decode_uuid),
