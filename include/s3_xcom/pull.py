@@ -15,8 +15,8 @@ from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
 from include.s3_xcom.reference import RESERVED, ObjectInfo, Reference, check, file_reference
 from include.s3_xcom.row import Row
+from include.s3_xcom.s3.arriving import Arriving
 from include.s3_xcom.s3.errors import located
-from include.s3_xcom.s3.ranges import Arriving
 from include.s3_xcom.s3.store import Store
 
 
@@ -89,7 +89,7 @@ def fetch(store: Store, reference: Reference) -> Any:
     codec = registry.find(info.codec, may_pickle=True)
     if codec.pulled is not None:
         return codec.pulled(store, reference)
-    arriving = store.arriving(reference) if codec.streams else None
+    arriving = store.arriving(reference, forgets=True) if codec.streams else None
     if arriving is not None:
         return _decode_arriving(arriving, info)
     body = store.get(reference)
@@ -125,7 +125,7 @@ def _decode_arriving(arriving: Arriving, info: ObjectInfo) -> Any:
     with contextlib.closing(arriving):
         try:
             value = codecs.decode(
-                info.codec, arriving.body, None, next(iter(info.shape), None), wait=arriving.wait
+                info.codec, arriving.body, None, next(iter(info.shape), None), arriving=arriving
             )
         except FormatError:
             arriving.finish()  # which says so if it is not what was pushed

@@ -19,6 +19,7 @@ from typing import Any
 
 from embedded.localstack import LOGIN
 from include.s3_xcom.reference import human_size
+from tests.benchmarks.measure import resident
 from tests.benchmarks.peers import run
 from tests.servers import running
 from tests.servers.seaweedfs import SeaweedFS
@@ -52,15 +53,16 @@ def measure(env: dict[str, str], directory: Path) -> list[str]:
         "connections, as here). Server, proxy and backend share the cores. Memory is what the peak of the",
         "process rose.",
         "",
-        "| link | file | push s | boto3 s | x | pull s | boto3 s | x | memory |",
+        "| link | file | push s | boto3 s | x | pull s | boto3 s | x | memory: push, pull |",
         "|" + " --- |" * 9,
     ]
     frames = [
         "",
-        "A frame of numbers, encoded while it is sent and decoded while it comes:",
+        "A frame of numbers, encoded while it is sent and decoded while it comes; x is over the larger of",
+        "the two. Memory is what push and pull took beside the frame.",
         "",
-        "| link | frame | encode s | send s | push s | x larger | decode s | receive s | pull s | x larger |",
-        "|" + " --- |" * 10,
+        "| link | frame | encode s | send s | push s | x | decode s | receive s | pull s | x | memory |",
+        "|" + " --- |" * 11,
     ]
     with running(SeaweedFS(directory)) as server:
         for megabytes, milliseconds in LINKS:
@@ -119,6 +121,14 @@ def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def _with_memory(action: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+    """What an action returns, and by how many bytes the peak of the process rose."""
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak: man 5 proc
+    result = action(*arguments)
+    return result, resident("VmHWM") - before
+
+
 def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
     return [statistics.median(column) for column in zip(*rounds)]
 
@@ -126,22 +136,20 @@ def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
 def of_file(s3: Transfers, mib: int) -> str:
     """Cells for a file of some MiB."""
     from include.s3_xcom import File
-    from tests.benchmarks.measure import resident
 
     Path("file").write_bytes(os.urandom(2**20) * mib)
     rounds, memory = [], []
     s3.pull(s3.push(File("file"))).download("copy")  # imports
     for _ in range(ROUNDS):
-        before = resident("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")
-        push, row = _timed(s3.push, File("file"))
-        pull, _ = _timed(s3.pull(row).download, "copy")
-        memory.append(resident("VmHWM") - before)
+        (push, row), for_push = _with_memory(_timed, s3.push, File("file"))
+        (pull, _), for_pull = _with_memory(_timed, s3.pull(row).download, "copy")
+        memory.append((for_push, for_pull))
         send, _ = _timed(s3.s3.upload_file, "file", s3.bucket, "floor")
         receive, _ = _timed(s3.s3.download_file, s3.bucket, "floor", "copy")
         rounds.append((push, send, push / send, pull, receive, pull / receive))
         s3.forget(row.reference.key, "floor")
-    return " | ".join([*(f"{cell:.2f}" for cell in _medians(rounds)), human_size(max(memory))]) + " |"
+    most = ", ".join(human_size(max(0, *column)) for column in zip(*memory))
+    return " | ".join([*(f"{cell:.2f}" for cell in _medians(rounds)), most]) + " |"
 
 
 def of_frame(s3: Transfers, mib: int) -> str:
@@ -155,7 +163,8 @@ def of_frame(s3: Transfers, mib: int) -> str:
     random = np.random.default_rng(0)
     columns = {f"x{i}": random.random(count) for i in range(6)}
     frame = pd.DataFrame({**columns, "n": range(count), "at": pd.date_range("2020", periods=count, freq="s")})
-    rounds = []
+    frame_bytes = int(frame.memory_usage().sum())
+    rounds, memory = [], []
     s3.pull(s3.push(frame[:1_000_000]))  # imports
     for _ in range(ROUNDS):
         encode, encoded = _timed(codecs.encode, frame)
@@ -164,15 +173,17 @@ def of_frame(s3: Transfers, mib: int) -> str:
         send, _ = _timed(s3.s3.upload_fileobj, io.BytesIO(body), s3.bucket, "floor")
         receive, _ = _timed(s3.s3.download_fileobj, s3.bucket, "floor", io.BytesIO())
         del encoded, body
-        push, row = _timed(s3.push, frame)
-        pull, again = _timed(s3.pull, row)
+        (push, row), for_push = _with_memory(_timed, s3.push, frame)
+        (pull, again), for_pull = _with_memory(_timed, s3.pull, row)
+        memory.append((for_push, for_pull - frame_bytes))
         assert again.equals(frame)
         del again
         rounds.append(
             (encode, send, push, push / max(encode, send), decode, receive, pull, pull / max(decode, receive))
         )
         s3.forget(row.reference.key, "floor")
-    return " | ".join(f"{cell:.2f}" for cell in _medians(rounds)) + " |"
+    most = ", ".join(human_size(max(0, *column)) for column in zip(*memory))
+    return " | ".join([*(f"{cell:.2f}" for cell in _medians(rounds)), most]) + " |"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def test_few_run_and_few_wait(at_once, waiting):
             running.discard(number)
         return number
 
-    for taken, _ in enumerate(Parallel(job, at_once, waiting).run(range(15))):
+    for taken, _ in enumerate(Parallel(job, at_once, waiting=waiting).run(range(15))):
         if waiting is not None:
             assert len(begun) - taken <= waiting
     assert max(most) <= at_once
@@ -61,10 +61,11 @@ def test_what_one_raises_ends_all():
 
 
 def test_whoever_takes_no_more_results_ends_the_others():
-    stopped = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
 
     def job(number: int) -> int:
         while number:
+            begun.set()
             time.sleep(0.005)
             try:
                 raise_remembered()
@@ -75,8 +76,36 @@ def test_whoever_takes_no_more_results_ends_the_others():
 
     results = Parallel(job, 2).run(range(5))
     assert next(results) == 0
+    assert begun.wait(5)
     results.close()
     assert stopped.wait(5)
+
+
+def test_threads_go_on_with_the_jobs_that_are_ready_while_nobody_takes_results():
+    done: list[int] = []
+    results = Parallel(done.append, 3, ready=10).run(range(10))
+    next(results)
+    deadline = time.monotonic() + 5
+    while len(done) < 10 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert sorted(done) == list(range(10))
+    assert len(list(results)) == 9
+
+
+def test_no_more_wait_than_may_even_if_many_are_ready():
+    done: list[int] = []
+    results = Parallel(done.append, 3, ready=10, waiting=4).run(range(10))
+    for taken in range(1, 10):
+        next(results)
+        time.sleep(0.02)
+        assert len(done) <= taken + 3
+    list(results)
+    assert sorted(done) == list(range(10))
+
+
+def test_a_thread_that_finds_no_job_leaves_none_behind():
+    for _ in range(300):
+        assert list(Parallel(lambda number: number, 2).run(range(20))) == list(range(20))
 
 
 def test_an_error_of_the_jobs_themselves_comes_through():

@@ -224,6 +224,25 @@ def test_levels_named_by_numbers_keep_their_places():
     assert list(actual) == [("a", 1), ("b", 2)]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [float("nan"), (decimal.Decimal("NaN"), None), (decimal.Decimal("NaN"), None)],
+        [(decimal.Decimal("NaN"), 1), (decimal.Decimal("1"), 1), (decimal.Decimal("2"), 1)],
+        [decimal.Decimal("NaN"), decimal.Decimal("1"), None],
+    ],
+    ids=repr,
+)
+def test_levels_that_cannot_be_sorted_come_back(labels):
+    values = np.empty(3, dtype=object)
+    values[:] = labels
+    level = pd.Index(values, dtype=object, tupleize_cols=False)
+    index = pd.MultiIndex([pd.RangeIndex(3), level], [range(3)] * 2, names=["n", "label"])
+    again = round_trip(pd.DataFrame({"x": [1, 2, 3]}, index=index)).index
+    assert again.names == index.names
+    assert repr(again.tolist()) == repr(index.tolist())
+
+
 def test_series_come_back():
     series = pd.Series([1, 2], index=["a", "b"], name=("a", 1), dtype="Int64")
     assert_series_equal(round_trip(series), series, check_exact=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
 from include.s3_xcom.codecs import bundle, compression, registry, tagged_json
-from include.s3_xcom.codecs.codec import JSON, Codec, Encoded, Pulling
+from include.s3_xcom.codecs.codec import JSON, Arriving, Codec, Encoded, Pulling
 from include.s3_xcom.codecs.compression import decompress
 from include.s3_xcom.codecs.registry import PICKLE
 from include.s3_xcom.codecs.tagged_json import unwrap
@@ -208,7 +208,7 @@ def decode(
     find_file: Callable[[dict[str, Any]], Any] | None = None,
     rows: int | None = None,
     *,
-    wait: Callable[[int, int], None] | None = None,
+    arriving: Arriving | None = None,
     may_pickle: bool = False,
 ) -> Any:
     """Inverse of :func:`encode`.
@@ -216,10 +216,10 @@ def decode(
     :param name: of the codec
     :param find_file: makes a File of what ``upload`` returned for it
     :param rows: of a frame, how many were pushed
-    :param wait: waits until the bytes between two positions have come, for codecs that stream
+    :param arriving: where codecs that stream wait for bytes that have not come
     :param may_pickle: whether Airflow's configuration lets pickles be read
     :raises FormatError: if the bytes are nothing that :func:`encode` writes
     """
     codec = registry.find(name, may_pickle=may_pickle)
     with format_errors(name):
-        return codec.decode(body, Pulling(rows, find_file, wait))
+        return codec.decode(body, Pulling(rows, find_file, arriving))

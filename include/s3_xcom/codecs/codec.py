@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from include.s3_xcom.reference import ObjectInfo
 
@@ -19,18 +19,28 @@ PARQUET = "application/vnd.apache.parquet"
 ARROW = "application/vnd.apache.arrow.file"
 
 
+class Arriving(Protocol):
+    """The bytes of an object of which not all have come."""
+
+    def wait(self, start: int, stop: int) -> None:
+        """Wait until the bytes between two positions have come."""
+
+    def forget(self, stop: int) -> None:
+        """The bytes before a position are read no more: their memory may be used for others."""
+
+
 @dataclass(frozen=True)
 class Pulling:
     """What decoding an object may need to know.
 
     :param rows: of a frame, how many were pushed: a few bytes can claim billions
     :param find_file: makes a File of what is stored about it within a value
-    :param wait: waits until the bytes between two positions have come; None: all are there
+    :param arriving: where to wait for bytes that have not come; None: all are there
     """
 
     rows: int | None = None
     find_file: Callable[[dict[str, Any]], Any] | None = None
-    wait: Callable[[int, int], None] | None = None
+    arriving: Arriving | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Codec:
     :param compressible: whether ``[s3_xcom] compression`` applies; other formats are dense already
     :param inline: whether a small value may stay in the metadata database, as JSON
     :param streams: whether it can send and read a large value while it encodes and decodes: its module has
-        ``stream`` then, which returns pieces instead of the bytes, and its ``decode`` heeds ``wait``
+        ``stream`` then, which returns pieces instead of the bytes, and its ``decode`` heeds ``arriving``
     :param pulled: for values that are pulled without their data: makes one, of a store and a reference
     """
 

@@ -36,10 +36,11 @@ def save(store: Store, reference: Reference, path: Path) -> None:
         _write(Body(store, reference, span), path, span[0])
         return span
 
-    fetching = Parallel(fetch, ranges.at_once(store))
+    spans = ranges.cut(0, reference.size)
+    fetching = Parallel(fetch, ranges.at_once(store), ready=len(spans))
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(CHUNK_BYTES))
-    with contextlib.closing(fetching.run(ranges.cut(0, reference.size))) as there, path.open("rb", 0) as file:
+    with contextlib.closing(fetching.run(spans)) as there, path.open("rb", 0) as file:
         for start, stop in there:
             while start < stop and (size := file.readinto(buffer[: stop - start])):
                 digest.update(buffer[:size])

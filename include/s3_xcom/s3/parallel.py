@@ -8,6 +8,7 @@ its threads are not daemons, so a task that was stopped would wait for the netwo
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -31,25 +32,32 @@ def connections(limit: int, part_size: int) -> int:
 
 
 class Parallel(Generic[T, R]):
-    """``map(function, jobs)``, of which several run at once, each in a thread of its own.
+    """``map(function, jobs)``, of which several run at once, in threads that each do one job after the other.
 
     The threads are daemons: a request cannot be broken off, and nobody is to wait for one that hangs.
 
     :param function: does one job
-    :param at_once: how many jobs run at most; may be changed between two results
-    :param waiting: how many jobs may have been begun whose results were not taken yet; None: any number
+    :param at_once: how many jobs run at most
+    :param ready: how many jobs may be made ahead, for threads that become free while nobody takes results
+    :param waiting: how many jobs may have been made whose results were not taken yet; None: any number
+
+    ``at_once`` and ``waiting`` may be changed between two results.
     """
 
-    def __init__(self, function: Callable[[T], R], at_once: int, waiting: int | None = None) -> None:
+    def __init__(
+        self, function: Callable[[T], R], at_once: int, *, ready: int = 1, waiting: int | None = None
+    ) -> None:
         self.at_once = at_once
+        self.waiting = waiting
         self._function = function
-        self._waiting = waiting
+        self._most_ready = ready
         self._stop = threading.Event()
         self._changed = threading.Condition()
+        self._ready: deque[tuple[int, T]] = deque()
         self._results: dict[int, R] = {}
         self._error: BaseException | None = None
         self._running: set[threading.Thread] = set()
-        self._begun = self._taken = 0
+        self._made = self._taken = 0
 
     def run(self, jobs: Iterable[T]) -> Iterator[R]:
         """The results, in the order of the jobs. The next job is made while others run.
@@ -57,59 +65,73 @@ class Parallel(Generic[T, R]):
         :raises BaseException: what a job raises, as soon as it does; no more are begun then
         """
         source = iter(jobs)
-        job: Any = next(source, _END)
+        job: Any = None
         try:
-            while job is not _END or self._taken < self._begun:
-                if job is not _END and self._may_begin():
-                    self._begin(job)
-                    job = next(source, _END)
-                elif self._wait(job is not _END):
+            while job is not _END or self._taken < self._made:
+                if self._wait(has_jobs=job is not _END):
                     yield self._take()
+                elif (job := next(source, _END)) is not _END:
+                    self._add(job)
         finally:
             self._stop.set()
 
     def running(self) -> list[threading.Thread]:
-        """The threads of jobs that have not ended."""
+        """The threads that have not ended."""
         return list(self._running)
 
-    def _may_begin(self) -> bool:
-        if self._error is not None:
-            raise self._error
-        is_next_there = self._waiting is not None and self._begun - self._taken >= self._waiting
-        return len(self._running) < self.at_once and not is_next_there
-
-    def _wait(self, has_job: bool) -> bool:
+    def _wait(self, has_jobs: bool) -> bool:
         """Wait for something to do. Whether it is to take a result."""
+
+        def has_room() -> bool:
+            may_wait = self.waiting is None or self._made - self._taken < self.waiting
+            return has_jobs and may_wait and len(self._ready) < self._most_ready
+
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._error or self._taken in self._results or (has_job and self._may_begin())
-            )
-        if self._error is not None:
-            raise self._error
-        return self._taken in self._results
+            self._start_threads()
+            self._changed.wait_for(lambda: self._error or self._taken in self._results or has_room())
+            if self._error is not None:
+                raise self._error
+            return not has_room()
 
     def _take(self) -> R:
         self._taken += 1
         return self._results.pop(self._taken - 1)
 
-    def _begin(self, job: T) -> None:
-        thread = threading.Thread(target=self._do, args=(job, self._begun), daemon=True)
-        with self._changed:  # the thread waits for it when it ends
+    def _add(self, job: T) -> None:
+        with self._changed:
+            self._ready.append((self._made, job))
+            self._made += 1
+            self._start_threads()
+
+    def _start_threads(self) -> None:
+        for _ in range(min(len(self._ready), self.at_once - len(self._running))):
+            thread = threading.Thread(target=self._work, daemon=True)
             thread.start()
-            self._begun += 1
             self._running.add(thread)
 
-    def _do(self, job: T, number: int) -> None:
-        result, error = None, None
+    def _work(self) -> None:
         try:
             with stoppable(self._stop):
-                result = self._function(job)
-        except BaseException as raised:
-            error = raised
-        with self._changed:
-            self._running.discard(threading.current_thread())
-            if error is not None:
+                while (begun := self._begin()) is not None:
+                    number, job = begun
+                    result = self._function(job)
+                    del begun, job  # a part may be large
+                    with self._changed:
+                        self._results[number] = result
+                        self._changed.notify()
+                    del result
+        except BaseException as error:
+            with self._changed:
                 self._error = self._error or error
-            else:
-                self._results[number] = result
-            self._changed.notify()
+                self._running.discard(threading.current_thread())
+                self._changed.notify()
+
+    def _begin(self) -> tuple[int, T] | None:
+        """The next job; None if this thread is to end."""
+        with self._changed:
+            is_over = self._stop.is_set() or self._error is not None or len(self._running) > self.at_once
+            if is_over or not self._ready:
+                self._running.discard(threading.current_thread())  # now, or a job could be left without one
+                return None
+            self._changed.notify()  # there is room for one more
+            return self._ready.popleft()

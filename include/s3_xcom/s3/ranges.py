@@ -1,4 +1,4 @@
-"""A large object read by several ranged requests at once: whole into memory, or as a stream.
+"""A large object read by several ranged requests at once: as a stream, or as a file in which one can seek.
 
 Each range is a :class:`Body`: of the object that was pushed and of no other, resumed where it breaks off.
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 8 * 1024 * 1024
 
-_WAITING_RANGES = 2
-"""How many more than there are connections may have come and wait to be read."""
+WAITING_RANGES = 4
+"""How many more than there are connections may have come, or be on their way, and wait to be read."""
 
 SINGLE_GET_BYTES = 2 * RANGE_BYTES
 """Up to here one request."""
@@ -59,74 +59,6 @@ def read(store: Store, reference: Reference, span: Span, into: memoryview) -> me
     return into
 
 
-class Arriving:
-    """A whole object on its way into memory, which can be read where it is there already.
-
-    Its end comes first, since Parquet says there what lies where.
-
-    :ivar body: the bytes, zeros where they are not there yet
-    """
-
-    def __init__(self, store: Store, reference: Reference) -> None:
-        self._store = store
-        self._reference = reference
-        self._spans = cut(0, reference.size)
-        self._buffer = bytearray(reference.size)
-        self.body = memoryview(self._buffer)
-        self._digest = hashlib.sha256() if reference.sha256 else None
-        self._arrived = 0  # from the start, without a gap
-        self._taken = 0  # results
-        self._error: BaseException | None = None
-        reading: Parallel[Span, None] = Parallel(self._read, at_once(store))
-        self._results = reading.run([self._spans[-1], *self._spans[:-1]])
-
-    def wait(self, start: int, stop: int) -> None:
-        """Wait until some bytes are there.
-
-        :raises ObjectMissingError: if the object is gone
-        :raises IntegrityError: if it is not the one that was pushed
-        """
-        while self._arrived < stop and not (self._taken and start >= self._spans[-1][0]):
-            self._next()
-
-    def finish(self) -> memoryview:
-        """Wait until all is there.
-
-        :return: the body
-        :raises IntegrityError: if it is not what was pushed. Errors as of :meth:`wait`
-        """
-        while self._arrived < self._reference.size:
-            self._next()
-        if self._digest is not None and self._digest.hexdigest() != self._reference.sha256:
-            raise errors.altered(self._reference)
-        return self.body
-
-    def close(self) -> None:
-        """Read no more."""
-        self._results.close()
-
-    def _read(self, span: Span) -> None:
-        read(self._store, self._reference, span, self.body[span[0] : span[1]])
-
-    def _next(self) -> None:
-        if self._error is not None:
-            raise self._error
-        try:
-            with heard():
-                next(self._results)
-        except BaseException as error:
-            self._error = error
-            raise
-        self._taken += 1
-        first = self._arrived
-        if self._taken == len(self._spans):
-            self._arrived = self._reference.size
-        elif self._taken > 1:
-            self._arrived = self._spans[self._taken - 2][1]
-        if self._digest is not None:
-            self._digest.update(self.body[first : self._arrived])
-
-
 class RangeStream(io.RawIOBase):
     """The bytes of a large object, or some of them: the first MiB alone, the rest by several requests.
 
@@ -142,9 +74,7 @@ class RangeStream(io.RawIOBase):
         self.failed = False
         self._error: BaseException | None = None
         self._at_once = at_once(store)
-        self._reading = Parallel(
-            lambda job: read(store, reference, *job), 1, waiting=self._at_once + _WAITING_RANGES
-        )
+        self._reading = Parallel(lambda job: read(store, reference, *job), 1, ready=WAITING_RANGES, waiting=1)
         first = min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
         self._parts = self._reading.run(self._jobs([(start, first), *cut(first, stop)]))
         self._free: list[memoryview] = []  # each new one would stay in the arena of its thread
@@ -161,6 +91,7 @@ class RangeStream(io.RawIOBase):
         if not self._part and self._left:
             self._free.append(memoryview(self._part.obj))
             self._reading.at_once = self._at_once  # more than the first MiB is wanted
+            self._reading.waiting = self._at_once + WAITING_RANGES
             self._part = self._next()
         size = min(len(buffer), len(self._part))
         buffer[:size] = self._part[:size]
@@ -211,8 +142,8 @@ class RangedFile(io.RawIOBase):
         Parts with little between them are read together, and none twice.
         """
         spans = [span for span in spans if not any(_holds(kept, span) for kept, _ in self._fetched)]
-        reading = Parallel(self._read, self._store.settings.transfer_connections)
         joined = [part for span in _join(spans) for part in cut(*span)]
+        reading = Parallel(self._read, self._store.settings.transfer_connections, ready=len(joined))
         with heard(), contextlib.closing(reading.run(joined)) as parts:
             self._fetched += zip(joined, parts)
 

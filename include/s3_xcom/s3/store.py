@@ -19,9 +19,10 @@ from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageErro
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import copies, downloads, errors, ranges, setup, uploads
+from include.s3_xcom.s3.arriving import Arriving
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
 from include.s3_xcom.s3.client import get_client
-from include.s3_xcom.s3.ranges import Arriving, RangeStream
+from include.s3_xcom.s3.ranges import RangeStream
 from include.s3_xcom.s3.uploads import Target, Upload
 from include.s3_xcom.settings import Settings
 
@@ -164,9 +165,14 @@ class Store:
         with contextlib.closing(arriving):
             return arriving.finish()
 
-    def arriving(self, reference: Reference) -> Arriving | None:
-        """A large object, to be read while it comes; None if one request is enough for it."""
-        return Arriving(self, reference) if reference.size > ranges.SINGLE_GET_BYTES else None
+    def arriving(self, reference: Reference, *, forgets: bool = False) -> Arriving | None:
+        """A large object, to be read while it comes; None if one request is enough for it.
+
+        :param forgets: whether its reader says what it needs no more
+        """
+        if reference.size <= ranges.SINGLE_GET_BYTES:
+            return None
+        return Arriving(self, reference, forgets=forgets)
 
     def open(self, reference: Reference, span: tuple[int, int] | None = None) -> BinaryIO:
         """The object as a stream of bytes. Errors as of :meth:`get`, also while it is read.

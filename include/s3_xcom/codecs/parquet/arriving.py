@@ -17,7 +17,7 @@ def decode(body: memoryview, pulling: Pulling) -> Any:
     file = tables.open_file(body, pulling)
     metadata = file.schema_arrow.metadata or {}
     if frames.PARTS_KEY in metadata or not file.num_row_groups:
-        pulling.wait(0, len(body))
+        pulling.arriving.wait(0, len(body))
         return frames.from_table(file.read())
     meta = tagged_json.loads(metadata.get(frames.METADATA_KEY, b"null"))
     specs = meta["columns"]

@@ -56,7 +56,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
 
     :raises FormatError: if the bytes are nothing it writes
     """
-    if pulling.wait is None:
+    if pulling.arriving is None:
         return from_table(tables.decode(body, pulling))
     from include.s3_xcom.codecs.parquet import arriving
 

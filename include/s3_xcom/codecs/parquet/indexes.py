@@ -51,7 +51,7 @@ def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
             levels.append(columns.to_index(columns.decode(table.column(first), level)))
             first += 1
     if spec["multi"]:
-        return pd.MultiIndex.from_arrays(levels, names=names)
+        return _multi_index(levels, names)
     return columns.with_freq(levels[0].rename(names[0]), spec)
 
 
@@ -63,8 +63,17 @@ def joined(indexes: list[pd.Index]) -> pd.Index:
     ]
     names = indexes[0].names
     if isinstance(indexes[0], pd.MultiIndex):
-        return pd.MultiIndex.from_arrays(levels, names=names)
+        return _multi_index(levels, names)
     return levels[0].rename(names[0])
+
+
+def _multi_index(levels: list[pd.Index], names: Sequence[Any]) -> pd.MultiIndex:
+    """An index of several levels. pandas sorts each, which fails for Decimals that are no numbers."""
+    try:
+        return pd.MultiIndex.from_arrays(levels, names=names)
+    except ArithmeticError:
+        codes, values = zip(*map(pd.factorize, levels))
+        return pd.MultiIndex(list(map(columns.to_index, values)), codes, names=names)
 
 
 def slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any]:

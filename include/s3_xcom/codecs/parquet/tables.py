@@ -81,7 +81,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
     :raises FormatError: if there are more rows than were pushed
     """
     file = open_file(body, pulling)
-    if pulling.wait is None or not file.num_row_groups:
+    if pulling.arriving is None or not file.num_row_groups:
         # For little, handing out the columns takes longer than it saves.
         return file.read(use_threads=len(body) >= THREADED_BYTES)
     return pa.concat_tables(read_groups(file, pulling))
@@ -89,9 +89,9 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
 
 def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
     """A Parquet file in memory, of which the end has come at least. Errors as of :func:`decode`."""
-    if pulling.wait is not None:
-        pulling.wait(len(body) - _FOOTER_LENGTH_BYTES, len(body))
-        pulling.wait(max(0, joined_files.footer_start(body)), len(body))
+    if pulling.arriving is not None:
+        pulling.arriving.wait(len(body) - _FOOTER_LENGTH_BYTES, len(body))
+        pulling.arriving.wait(max(0, joined_files.footer_start(body)), len(body))
     schema_guard.check_parquet(body)
     file = pq.ParquetFile(pa.BufferReader(body))
     if pulling.rows is not None and file.metadata.num_rows > pulling.rows:
@@ -102,8 +102,10 @@ def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
 def read_groups(file: pq.ParquetFile, pulling: Pulling) -> Iterator[pa.Table]:
     """The row groups of a file, each as soon as it has come."""
     for number in range(file.num_row_groups):
-        pulling.wait(0, _group_end(file.metadata.row_group(number)))
+        end = _group_end(file.metadata.row_group(number))
+        pulling.arriving.wait(0, end)
         yield file.read_row_group(number)
+        pulling.arriving.forget(end)
 
 
 _VERSION = "2.6"
