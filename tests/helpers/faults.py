@@ -122,9 +122,9 @@ class Worker:
 
     def __init__(self, upstream: int, seed: int) -> None:
         from include.s3_xcom.codecs.parquet import tables
-        from include.s3_xcom.s3 import ranges, uploads
+        from include.s3_xcom.s3 import parts, ranges, uploads
 
-        uploads.SINGLE_PUT_BYTES = uploads.PART_BYTES = PART_BYTES
+        uploads.SINGLE_PUT_BYTES = parts.PART_BYTES = PART_BYTES
         ranges.RANGE_BYTES, ranges.SINGLE_GET_BYTES = RANGE_BYTES, 2 * RANGE_BYTES
         tables.STREAMED_BYTES, tables.GROUP_BYTES = RANGE_BYTES, RANGE_BYTES // 4
         self.random = random.Random(seed)

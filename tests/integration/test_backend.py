@@ -20,7 +20,7 @@ from include.s3_xcom.errors import (
     StorageError,
     UnsupportedValueError,
 )
-from include.s3_xcom.s3 import uploads
+from include.s3_xcom.s3 import parts, uploads
 from tests.helpers.release import xcom_class
 
 FRAME = pd.DataFrame(
@@ -104,7 +104,7 @@ def test_files_travel_as_themselves(task, s3, tmp_path):
 
 def test_large_data_goes_in_parts(task, s3, monkeypatch):
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 6 * 1024 * 1024)
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 1024 * 1024)
     value = bytes(range(256)) * 50_000
     task.push(value)
     assert task.pull() == value

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 
 from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, UnsupportedValueError
-from include.s3_xcom.s3 import copies, uploads
+from include.s3_xcom.s3 import copies, parts, uploads
 from tests.helpers.same import assert_same
 from tests.unit.test_mapped import FRAME
 
@@ -178,7 +178,7 @@ def test_a_copy_of_a_large_object_is_made_in_parts(new_task, monkeypatch, s3):
 
 def test_a_large_sequence_goes_in_parts(task, monkeypatch, s3):
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 6 * 1024 * 1024)
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 1024 * 1024)
     frame = pd.DataFrame({"x": np.random.default_rng(0).random(2_000_000)})
     task.push(batches(frame, 100_000))
     assert s3.Object(task.object_key()).e_tag.endswith('-4"')
@@ -188,7 +188,7 @@ def test_a_large_sequence_goes_in_parts(task, monkeypatch, s3):
 
 def test_a_sequence_that_turns_out_bad_half_way_leaves_nothing(task, monkeypatch, s3):
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 6 * 1024 * 1024)
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 1024 * 1024)
     with pytest.raises(UnsupportedValueError, match=r"at value\[12\], a object"):
         task.push(items([*[os.urandom(1_000_000)] * 12, object()]))
     prefix = f"xcom/dag_id=a%20dag/run_id={task.ids['run_id'].replace('+', '%2B').replace(':', '%3A')}/"

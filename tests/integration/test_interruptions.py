@@ -15,7 +15,7 @@ from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.utils.timeout import timeout
 
 from include.s3_xcom import File, batches, items, rows
-from include.s3_xcom.s3 import uploads
+from include.s3_xcom.s3 import parts, uploads
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
 from tests.helpers.release import AIRFLOW_3, ANY_CLASS
@@ -48,7 +48,7 @@ def proxy(stack, monkeypatch) -> Iterator[Proxy]:
     monkeypatch.setenv("AIRFLOW__S3_XCOM__READ_TIMEOUT", "60")
     monkeypatch.setenv("AIRFLOW__S3_XCOM__MAX_ATTEMPTS", "5")
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", faults.PART_BYTES)
-    monkeypatch.setattr(uploads, "PART_BYTES", faults.PART_BYTES)
+    monkeypatch.setattr(parts, "PART_BYTES", faults.PART_BYTES)
     yield proxy
     proxy.close()
 

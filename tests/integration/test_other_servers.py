@@ -13,7 +13,7 @@ import pytest
 
 from include.s3_xcom import File, items, rows
 from include.s3_xcom.errors import IntegrityError, SettingError
-from include.s3_xcom.s3 import copies, pinned, uploads
+from include.s3_xcom.s3 import copies, parts, pinned, uploads
 from tests.helpers import faults
 from tests.helpers.altering import FRAME, KINDS, alter, csv, key_of, stored_of
 from tests.helpers.proxy import Proxy
@@ -355,7 +355,7 @@ def test_where_a_server_does_not_check_what_arrives_the_push_does(
     task, s3, server, monkeypatch, tmp_path, size, has_md5
 ):
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", size)
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 2**20)
 
     def answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
         head = without(rb"x-amz-checksum-sha256")(head)

@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import ObjectMissingError, UnsupportedValueError
-from include.s3_xcom.s3 import ranges, uploads
+from include.s3_xcom.s3 import parts, ranges, uploads
 from tests.helpers.same import assert_same
 
 UTC = datetime.timezone.utc
@@ -237,7 +237,7 @@ def test_objects_that_do_not_fit_the_first_chunk_are_refused(task):
 
 def test_a_query_that_dies_leaves_nothing(task, s3, monkeypatch):
     monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 6 * 2**20)
-    monkeypatch.setattr(uploads, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 2**20)
     before = set(s3.objects.all())
 
     def query():

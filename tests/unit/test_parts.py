@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.s3_xcom.s3 import uploads
+from include.s3_xcom.s3 import parts
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,14 @@ from include.s3_xcom.s3 import uploads
     ids=["a multiple", "with a rest", "byte by byte", "an empty piece", "one part"],
 )
 def test_no_part_is_empty_and_none_but_the_last_is_short(monkeypatch, pieces, sizes):
-    monkeypatch.setattr(uploads, "PART_BYTES", 10)
-    parts = list(uploads.gather(iter(pieces)))
-    assert [len(part) for part in parts] == sizes
-    assert b"".join(parts) == b"".join(pieces)
+    monkeypatch.setattr(parts, "PART_BYTES", 10)
+    made = list(parts.gather(iter(pieces)))
+    assert [len(part) for part in made] == sizes
+    assert b"".join(made) == b"".join(pieces)
 
 
 def test_parts_grow_so_that_a_large_object_fits(monkeypatch):
-    monkeypatch.setattr(uploads, "PART_BYTES", 1)
-    sizes = [len(part) for part in uploads.gather(iter([b"x" * 4000]))]
+    monkeypatch.setattr(parts, "PART_BYTES", 1)
+    sizes = [len(part) for part in parts.gather(iter([b"x" * 4000]))]
     assert (sizes[0], sizes[999], sizes[1000], sizes[1999], sizes[2000]) == (1, 1, 2, 2, 3)
     assert sum(sizes) == 4000

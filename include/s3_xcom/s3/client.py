@@ -113,7 +113,8 @@ def _add_md5(params: dict[str, Any], **_: Any) -> None:
 def _send_small_at_once(request: Any, **_: Any) -> None:
     """botocore sends the headers of a stream, waits for 100 Continue, and then sends the stream."""
     body = request.body
-    if isinstance(body, io.BytesIO) and body.getbuffer().nbytes <= SENT_AT_ONCE_BYTES:
+    # Its size is known without getbuffer(), which would make a copy of it.
+    if isinstance(body, io.BytesIO) and int(request.headers["Content-Length"]) <= SENT_AT_ONCE_BYTES:
         request.body = body.getvalue()
         del request.headers["Expect"]  # which is not signed
 

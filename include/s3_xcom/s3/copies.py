@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, StorageError
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import errors, uploads
+from include.s3_xcom.s3 import errors, parts, uploads
 from include.s3_xcom.s3.pinned import current_etag, same_etag
 from include.s3_xcom.s3.uploads import Target
 
@@ -79,7 +79,7 @@ def _copy_within_s3(store: Store, source: Reference, target: Target) -> str:
 
 
 def _copy_in_parts(store: Store, source: Reference, target: Target, origin: dict[str, Any]) -> str:
-    size = max(COPY_PART_BYTES, math.ceil(source.size / uploads.MAX_PARTS))
+    size = max(COPY_PART_BYTES, math.ceil(source.size / parts.MAX_PARTS))
     starts = range(0, source.size, size)
     spans = [f"bytes={start}-{min(start + size, source.size) - 1}" for start in starts]
 
@@ -94,7 +94,7 @@ def _copy_through_here(store: Store, source: Reference, target: Target) -> str:
     with store.open(source) as stream:
         if source.size <= uploads.SINGLE_PUT_BYTES:
             return target.put(stream.read()).etag
-        return target.put_parts(uploads.split(stream, source.size)).etag
+        return target.put_parts(parts.split(stream, source.size)).etag
 
 
 def _is_of(store: Store, source: Reference, target: Target, etag: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
-import itertools
 import math
 import time
 import urllib.parse
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import copies, downloads, errors, ranges, setup, uploads
+from include.s3_xcom.s3 import copies, downloads, errors, parts, ranges, setup, uploads
 from include.s3_xcom.s3.arriving import Arriving
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
 from include.s3_xcom.s3.client import get_client
@@ -112,7 +112,7 @@ class Store:
         """
         target = self._target(key, owner, media_type, metadata, content_encoding)
         if size > uploads.SINGLE_PUT_BYTES:
-            return target.put_parts(uploads.split(body, size))
+            return target.put_parts(parts.split(body, size))
         return target.put(bytes(body) if isinstance(body, (bytes, memoryview)) else body.read(size))
 
     def put_pieces(
@@ -129,13 +129,16 @@ class Store:
         Parameters as of :meth:`put`.
         """
         target = self._target(key, owner, media_type, metadata)
-        head, size = [], 0
-        for piece in pieces:
+        head: deque[bytes] = deque()
+        size = 0
+        while size <= uploads.SINGLE_PUT_BYTES:
+            piece = next(pieces, None)
+            if piece is None:
+                return target.put(b"".join(head))
             head.append(piece)
             size += len(piece)
-            if size > uploads.SINGLE_PUT_BYTES:
-                return target.put_parts(uploads.gather(itertools.chain(head, pieces)))
-        return target.put(b"".join(head))
+        del piece
+        return target.put_parts(parts.gather(_drain(head, pieces)))
 
     def copy(
         self, source: Reference, key: str, *, owner: Owner, media_type: str, metadata: dict[str, str]
@@ -360,3 +363,10 @@ class Store:
                 f"Cannot push {owner}, {target.address}: {errors.no_bucket(self.settings.bucket)}"
             )
         return target
+
+
+def _drain(head: deque[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces of both, which nobody holds once they are sent."""
+    while head:
+        yield head.popleft()
+    yield from rest

@@ -6,16 +6,16 @@ import base64
 import contextlib
 import hashlib
 import io
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.errors import IntegrityError, SettingError, StorageError, XComError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import ObjectInfo, Reference
 from include.s3_xcom.s3 import errors
+from include.s3_xcom.s3.body import CHUNK_BYTES
 from include.s3_xcom.s3.parallel import Parallel, connections
 from include.s3_xcom.s3.pinned import same_etag
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 SINGLE_PUT_BYTES = 16 * 1024 * 1024
 """Up to here one request, which is two round trips less (S3 itself takes 5 GiB in one)."""
-
-PART_BYTES = 8 * 1024 * 1024
-MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 
 _refuse_sha256: set[str] = set()
 """Connections to servers that take no SHA-256."""
@@ -237,7 +234,7 @@ class Target:
         )
         try:
             with self.store.open(reference) as stream:
-                for _ in iter(lambda: stream.read(PART_BYTES), b""):
+                for _ in iter(lambda: stream.read(CHUNK_BYTES), b""):
                     pass
         except IntegrityError:
             raise IntegrityError(
@@ -268,34 +265,6 @@ class Target:
         thread = threading.Thread(target=abort, daemon=True)
         thread.start()
         thread.join(seconds)
-
-
-def split(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
-    """The parts of a body whose size in bytes is known."""
-    part_size = max(PART_BYTES, math.ceil(size / MAX_PARTS))
-    for start in range(0, size, part_size):
-        length = min(part_size, size - start)
-        if isinstance(body, (bytes, memoryview)):
-            yield bytes(memoryview(body)[start : start + length])
-        else:
-            yield body.read(length)
-
-
-def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces as parts that S3 takes, which grow so that a large object fits in the number that it takes.
-
-    The size of part n is ``PART_BYTES * (1 + n // 1000)``: 8 MiB for the first 1,000 parts, 16 MiB for the
-    next, and so on: 429 GiB in 10,000 parts.
-    """
-    part = bytearray()
-    count = 0
-    for piece in pieces:
-        part += piece
-        while len(part) > (enough := PART_BYTES * (1 + count // 1000)):
-            yield bytes(memoryview(part)[:enough])
-            del part[:enough]
-            count += 1
-    yield bytes(part)
 
 
 def _content(body: bytes, sha256: Any) -> dict[str, Any]:

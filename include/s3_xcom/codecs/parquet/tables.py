@@ -19,8 +19,8 @@ THREADED_BYTES = 1024 * 1024
 STREAMED_BYTES = 32 * 1024 * 1024
 """Of a table in memory: a larger one is encoded while it is sent."""
 
-GROUP_BYTES = 16 * 1024 * 1024
-"""Of a row group of such a table, in memory."""
+GROUP_BYTES, COLUMN_BYTES = 8 * 1024 * 1024, 16 * 1024
+"""Of a row group of such a table, in memory: as much as a part, but enough in each of many columns."""
 
 HEAD_ROWS, HEAD_BYTES = 1000, 1024 * 1024
 """The first rows of a table of more bytes are a row group of their own: who only looks reads no other."""
@@ -59,7 +59,8 @@ def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
     """The same in pieces, a row group each. Parameters as of :func:`write`."""
     sink = Sink()
     head = _head_rows(table)
-    rows = max(1, round(table.num_rows * GROUP_BYTES / max(1, table.nbytes)))
+    size = max(GROUP_BYTES, table.num_columns * COLUMN_BYTES)
+    rows = max(1, round(table.num_rows * size / max(1, table.nbytes)))
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         writer.write_table(table.slice(0, head))
         for start in range(head, table.num_rows, rows):
