@@ -58,7 +58,7 @@ def test_little_is_fetched_ahead_of_a_slow_reader(arriving, monkeypatch):
     monkeypatch.setattr(ranges, "read", lambda *arguments: fetched.append(arguments) or read(*arguments))
     arriving.wait(0, 1)
     time.sleep(1)
-    most = ranges.at_once(Store.configured()) + ranges.WAITING_RANGES
+    most = ranges.at_once(Store.configured()) + on_the_way.AHEAD_RANGES
     assert len(fetched) <= most + 2 < BYTES / RANGE_BYTES
     arriving.finish()
     assert len(fetched) == BYTES / RANGE_BYTES

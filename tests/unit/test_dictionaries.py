@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.s3_xcom import codecs
+from include.s3_xcom.codecs.parquet import dictionaries
 from tests.helpers.same import assert_same
 
 ROWS = 20_000
@@ -43,6 +44,13 @@ def test_a_dictionary_is_made_where_texts_repeat(name):
     body = codecs.encode(frame).body
     assert has_dictionary(body) == repeats
     assert_same(frame, codecs.decode("parquet", body))
+
+
+def test_texts_of_more_than_an_array_holds_are_looked_at_chunk_by_chunk():
+    texts = pa.array(["x" * 1_000_000] * 100)
+    column = pa.chunked_array([texts.slice(0, 100)] * 110)  # 11 GB, if they were not the same
+    assert len(column) > dictionaries.MIN_ROWS
+    assert dictionaries.repeats(column)
 
 
 def test_equal_frames_give_equal_files():

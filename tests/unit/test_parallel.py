@@ -103,6 +103,11 @@ def test_no_more_wait_than_may_even_if_many_are_ready():
     assert sorted(done) == list(range(10))
 
 
+def test_no_jobs_give_no_results():
+    assert list(Parallel(abs, 2, ready=0).run([])) == []
+    assert list(Parallel(abs, 2, ready=0).run([-1])) == [1]
+
+
 def test_a_thread_that_finds_no_job_leaves_none_behind():
     for _ in range(300):
         assert list(Parallel(lambda number: number, 2).run(range(20))) == list(range(20))

@@ -291,6 +291,14 @@ def test_pandas_reads_them_as_if_it_had_written_them(column, rows):
     assert_frame_equal(pd.read_parquet(body), expected)
 
 
+def test_pandas_reads_their_attrs_as_if_it_had_written_them():
+    frame = pd.DataFrame({"value": [1, 2]})
+    frame.attrs["source"] = "query"
+    body = io.BytesIO(codecs.encode(frame).body)
+    written = pa.Table.from_pandas(frame).to_pandas()
+    assert pd.read_parquet(body).attrs == written.attrs
+
+
 def cycle() -> list:
     value: list = [1]
     value.append({"me": value})

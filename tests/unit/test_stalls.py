@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import urllib3
@@ -84,6 +87,60 @@ def test_of_several_at_once_each_is(server):
     for thread in threads:
         thread.join()
     assert broken == [True] * 8
+
+
+def test_one_thread_watches_whoever_came_first(server):
+    stalls._watcher = None  # as in a new process
+    before = set(threading.enumerate())
+    threads = [threading.Thread(target=read, args=(f"{server}/whole",)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(2 * stalls.LOOK_SECONDS)
+    watching = [thread for thread in set(threading.enumerate()) - before if "_watch" in thread.name]
+    assert watching == [stalls._watcher]
+
+
+def test_a_signal_handler_that_reads_as_well_stops_nothing():
+    body = SimpleNamespace(read=bytes)
+    handled = []
+
+    def handle(*_: object) -> None:
+        handled.append(stalls.read(body, 3, 10))
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    try:
+        while len(handled) < 3000:
+            assert stalls.read(body, 5, 10) == bytes(5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert stalls._reading == {}
+
+
+class InterruptionError(Exception):
+    """What a handler raises, such as a task's timeout."""
+
+
+def test_reads_that_are_interrupted_are_soon_forgotten():
+    def interrupt(*_: object) -> None:
+        raise InterruptionError
+
+    body = SimpleNamespace(read=bytes)
+    stalls.read(body, 1, SECONDS)  # starts the watcher
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for n in range(1000):
+            with contextlib.suppress(InterruptionError):
+                signal.setitimer(signal.ITIMER_REAL, 0.00002 + n % 50 * 0.000002)
+                while True:
+                    stalls.read(body, 1, SECONDS)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    time.sleep(SECONDS + 2 * stalls.LOOK_SECONDS)
+    assert stalls._reading == {}
 
 
 def test_so_is_one_in_a_process_forked_while_others_read(server):

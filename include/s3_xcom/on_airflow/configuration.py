@@ -7,8 +7,6 @@ A Python without Airflow has its environment instead, with variables of the same
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -25,12 +23,6 @@ def load_settings(**given: str) -> Settings:
     :param given: some to take instead, such as ``bucket``
     :raises SettingError: if no bucket is set, or a setting makes no sense
     """
-    # Airflow reads its file once, and the environment each time, which takes longer than to look for changes.
-    return _load(tuple(map(os.environ.get, _VARIABLES)), **given)
-
-
-@functools.lru_cache(maxsize=1)
-def _load(environment: tuple[str | None, ...], **given: str) -> Settings:
     bucket = given.get("bucket") or _text("bucket", "")
     if not bucket:
         raise SettingError(
@@ -111,18 +103,11 @@ def _conf() -> Any:
     return conf
 
 
-def _variable(section: str, name: str) -> str:
-    return f"AIRFLOW__{section}__{name}".upper()
-
-
-_VARIABLES = [_variable(SECTION, field.name) for field in dataclasses.fields(Settings)]
-
-
 class _Environment:
     """What is asked of Airflow's configuration, where there is none."""
 
     def get(self, section: str, name: str, *, fallback: str) -> str:
-        return os.environ.get(_variable(section, name), fallback)
+        return os.environ.get(f"AIRFLOW__{section}__{name}".upper(), fallback)
 
     def getboolean(self, section: str, name: str, *, fallback: bool) -> bool:
         return self.get(section, name, fallback=str(fallback)).strip().lower() in ("true", "t", "1")

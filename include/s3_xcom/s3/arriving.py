@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
 
+AHEAD_RANGES = 4
+"""How many more than there are connections may have come, or be on their way, before others are forgotten."""
+
+
 class Arriving:
     """A whole object on its way into memory, which can be read where it is there already.
 
@@ -44,7 +48,7 @@ class Arriving:
             self._read,
             connections,
             ready=len(self._spans),
-            waiting=connections + ranges.WAITING_RANGES if forgets else None,
+            waiting=connections + AHEAD_RANGES if forgets else None,
         )
         self._results = reading.run([self._spans[-1], *self._spans[:-1]])
 

@@ -50,7 +50,7 @@ class Parallel(Generic[T, R]):
         self.at_once = at_once
         self.waiting = waiting
         self._function = function
-        self._most_ready = ready
+        self._most_ready = max(1, ready)
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._ready: deque[tuple[int, T]] = deque()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RANGE_BYTES = 8 * 1024 * 1024
 
-WAITING_RANGES = 4
+_WAITING_RANGES = 2
 """How many more than there are connections may have come, or be on their way, and wait to be read."""
 
 SINGLE_GET_BYTES = 2 * RANGE_BYTES
@@ -74,7 +74,9 @@ class RangeStream(io.RawIOBase):
         self.failed = False
         self._error: BaseException | None = None
         self._at_once = at_once(store)
-        self._reading = Parallel(lambda job: read(store, reference, *job), 1, ready=WAITING_RANGES, waiting=1)
+        self._reading = Parallel(
+            lambda job: read(store, reference, *job), 1, ready=_WAITING_RANGES, waiting=1
+        )
         first = min(start + CHUNK_BYTES, start + RANGE_BYTES, stop)
         self._parts = self._reading.run(self._jobs([(start, first), *cut(first, stop)]))
         self._free: list[memoryview] = []  # each new one would stay in the arena of its thread
@@ -91,7 +93,7 @@ class RangeStream(io.RawIOBase):
         if not self._part and self._left:
             self._free.append(memoryview(self._part.obj))
             self._reading.at_once = self._at_once  # more than the first MiB is wanted
-            self._reading.waiting = self._at_once + WAITING_RANGES
+            self._reading.waiting = self._at_once + _WAITING_RANGES
             self._part = self._next()
         size = min(len(buffer), len(self._part))
         buffer[:size] = self._part[:size]

@@ -17,48 +17,54 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 1
 
 _reading: dict[object, tuple[Any, float]] = {}
 """The bodies that are read now, and until when, by time.monotonic()."""
 
-_begun = threading.Event()
 _watcher: threading.Thread | None = None
 
 
 def read(body: Any, size: int, seconds: float) -> bytes:
     """Some bytes of a body, from botocore.
 
+    Nothing here takes a lock: a signal's handler may interrupt it anywhere, and read as well, or raise.
+
     :param seconds: what it may take; it is broken off :data:`LOOK_SECONDS` later at the latest
     """
-    global _watcher
-    if _watcher is None or not _watcher.is_alive():
-        _watcher = threading.Thread(target=_watch, daemon=True)
-        _watcher.start()
+    if _watcher is None:
+        _start_watcher()
     mine = object()
-    _reading[mine] = body, time.monotonic() + seconds
-    _begun.set()
     try:
+        _reading[mine] = body, time.monotonic() + seconds
         return body.read(size)
     finally:
-        del _reading[mine]
+        _reading.pop(mine, None)
+
+
+def _start_watcher() -> None:
+    global _watcher
+    _watcher = watcher = threading.Thread(target=_watch, daemon=True)
+    try:
+        watcher.start()
+    except BaseException:  # there can be no more threads, or a signal's handler raised it
+        _watcher = None
+        raise
 
 
 def _watch() -> None:
-    while True:
-        _begun.wait()
-        _begun.clear()
-        while _reading:
-            time.sleep(LOOK_SECONDS)
-            for body, until in _reading.copy().values():
-                if time.monotonic() > until:
-                    disconnect(body)
+    while _watcher is threading.current_thread():  # of several that were started at once, one stays
+        for mine, (body, until) in _reading.copy().items():
+            if time.monotonic() > until:
+                _reading.pop(mine, None)
+                disconnect(body)
+        time.sleep(LOOK_SECONDS)
 
 
 def _start_anew() -> None:
-    """In a process that was just forked, which has none of its parent's threads, and maybe their locks."""
-    global _begun, _watcher
-    _begun, _watcher = threading.Event(), None
+    """In a process that was just forked, which has none of its parent's threads."""
+    global _watcher
+    _watcher = None
     _reading.clear()
 
 

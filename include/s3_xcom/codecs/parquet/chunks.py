@@ -125,19 +125,35 @@ def _as_json(values: np.ndarray) -> tuple[pa.Array, Spec]:
 
 
 def _widen_decimals(array: pa.Array, expected: pa.DataType | None) -> pa.Array:
-    """Decimals of one exponent with all digits; of several, with places beside them, and some to spare."""
-    try:
-        if not pa.types.is_struct(array.type):
-            if expected is None or pa.types.is_decimal(expected):
-                return array.cast(pa.decimal128(MAX_DIGITS, array.type.scale))
-            places = pa.array(np.full(len(array), array.type.scale, "i1"))
-            return _beside(array.cast(expected[0].type), places, "value", "places")
+    """Decimals of one exponent with all digits; of several, with places beside them, and some to spare.
+
+    As they are where they do not fit what is expected.
+    """
+    is_one = not pa.types.is_struct(array.type)
+    if is_one and (expected is None or pa.types.is_decimal(expected)):
+        return array.cast(pa.decimal128(MAX_DIGITS, array.type.scale))
+    if is_one:
+        value, places = array, pa.array(np.full(len(array), array.type.scale, "i1"))
+    else:
         value, places = array.flatten()
-        scale = max(value.type.scale, PLACES)
-        wide = expected[0].type if expected is not None and pa.types.is_struct(expected) else None
-        return _beside(value.cast(wide or pa.decimal128(MAX_DIGITS, scale)), places, "value", "places")
-    except pa.ArrowInvalid:  # more digits than there is room for
+    wide = (
+        pa.decimal128(MAX_DIGITS, max(value.type.scale, PLACES)) if expected is None else _values_of(expected)
+    )
+    if wide is None or not _has_room(wide, value.type):
         return array
+    return _beside(value.cast(wide), places, "value", "places")
+
+
+def _values_of(expected: pa.DataType) -> pa.DataType | None:
+    """The type of the Decimals beside whose places they stand; None for other types."""
+    if not pa.types.is_struct(expected) or not pa.types.is_decimal(expected[0].type):
+        return None
+    return expected[0].type
+
+
+def _has_room(wide: pa.DataType, narrow: pa.DataType) -> bool:
+    """Whether Decimals fit into a type of more places. Arrow's cast does not look, and wraps around."""
+    return narrow.scale <= wide.scale and narrow.precision - narrow.scale <= wide.precision - wide.scale
 
 
 def _widen_moments(array: pa.Array) -> pa.Array:

@@ -16,8 +16,12 @@ import pyarrow.compute as pc
 MIN_ROWS = 10_000
 """Of fewer, either way takes no time."""
 
-SAMPLED = 1 / 16
-"""The share of the rows that is looked at. What repeats ten times in a column does so here in one of four."""
+SAMPLED, MAX_SAMPLED = 1 / 16, 100_000
+"""The share of the rows that is looked at, and how many at most.
+
+What is in a column ten times, is among these more than once in one case of four. And a dictionary, of at most
+1 MiB, does not hold more different values than these.
+"""
 
 MAX_DIFFERENT = 0.9
 """The share of different values in the sample, above which they count as all different."""
@@ -36,14 +40,17 @@ def repeats(column: pa.ChunkedArray) -> bool:
     """Whether values in a column repeat, by a sample of it. Short ones count as such that do."""
     if len(column) < MIN_ROWS:
         return True
-    sample = column.take(_some_rows(len(column))).drop_null()
+    # From each chunk alone: together, texts may be more than the 2 GiB that an array of Arrow's holds.
+    samples = [chunk.take(_some_rows(len(chunk))) for chunk in column.chunks]
+    sample = pa.chunked_array(samples, column.type).drop_null()
     return pc.count_distinct(sample).as_py() <= MAX_DIFFERENT * len(sample)
 
 
 @functools.lru_cache(maxsize=1)
 def _some_rows(rows: int) -> pa.Array:
     """Numbers of some rows, always the same ones, so that equal frames give equal files."""
-    return pa.array(np.random.default_rng(0).integers(0, rows, int(rows * SAMPLED)))
+    count = min(int(rows * SAMPLED), MAX_SAMPLED)
+    return pa.array(np.random.default_rng(0).integers(0, max(1, rows), count))
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:

@@ -305,9 +305,9 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
 def _is_read_as_it_is(frame: pd.DataFrame) -> bool:
     """Whether pandas reads the same from a Parquet file without its own metadata."""
     index, labels = frame.index, frame.columns
-    has_plain_index = type(index) is pd.RangeIndex and index.start == 0 and index.step == 1
-    has_plain_labels = type(labels) is pd.Index and labels.name is None and set(map(type, labels)) == {str}
-    return has_plain_index and index.name is None and has_plain_labels and set(frame.dtypes) <= _READ_AS_IT_IS
+    is_numbered = type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
+    is_labelled = type(labels) is pd.Index and labels.name is None and set(map(type, labels)) == {str}
+    return is_numbered and is_labelled and not frame.attrs and set(frame.dtypes) <= _READ_AS_IT_IS
 
 
 _READ_AS_IT_IS = set(map(np.dtype, ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]))

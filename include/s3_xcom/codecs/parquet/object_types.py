@@ -57,7 +57,8 @@ def _as(kind: pa.DataType) -> Callable[[list, bool, Above], tuple[pa.Array, Spec
 
 def _from_arrow(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
     """Objects as Arrow makes them. Those that repeat are made once, where looking for them pays."""
-    make_once = dictionaries.repeats(array)
+    are_objects = not (pa.types.is_boolean(array.type) or pa.types.is_floating(array.type))
+    make_once = are_objects and dictionaries.repeats(array)
     parts = [_from_chunk(chunk, make_once) for chunk in array.chunks]
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, dtype=object), *parts])
 
