@@ -11,13 +11,12 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import pandas_releases, tagged_json
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
-from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, tables
+from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, pandas_metadata, tables
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
@@ -89,7 +88,7 @@ def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
     }
     if kind == "Series":
         meta["name"] = tagged_json.to_json(value.name)
-    metadata = {METADATA_KEY: json.dumps(meta).encode(), **_pandas_metadata(frame, names)}
+    metadata = {METADATA_KEY: json.dumps(meta).encode(), **pandas_metadata.of(frame, names)}
     schema = pa.schema(
         [pa.field(name, array.type) for name, array in zip(names, [*arrays, *index_arrays])], metadata
     )
@@ -300,36 +299,3 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
         frame = value.to_frame(value.name if isinstance(value.name, str) else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
     return "array", pd.Series(value).to_frame("values")
-
-
-def _is_read_as_it_is(frame: pd.DataFrame) -> bool:
-    """Whether pandas reads the same from a Parquet file without its own metadata."""
-    index, labels = frame.index, frame.columns
-    is_numbered = type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
-    is_labelled = type(labels) is pd.Index and labels.name is None and set(map(type, labels)) == {str}
-    return is_numbered and is_labelled and not frame.attrs and set(frame.dtypes) <= _READ_AS_IT_IS
-
-
-_READ_AS_IT_IS = set(map(np.dtype, ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]))
-if not pandas_releases.HAS_STR:
-    _READ_AS_IT_IS.add(np.dtype("O"))  # pandas 3 makes texts of objects
-
-
-def _pandas_metadata(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
-    """What pandas.read_parquet looks for, if it needs it, and pandas itself could write this frame."""
-    if _is_read_as_it_is(frame):
-        return {}
-    names_of_index = [name for name in frame.index.names if name is not None]
-    if not all(isinstance(label, str) for label in [*frame.columns, *names_of_index]):
-        return {}
-    try:
-        schema = pa.Schema.from_pandas(frame.iloc[:0])
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError):
-        return {}
-    if schema.names != names:
-        return {}
-    meta = json.loads(schema.metadata[b"pandas"])
-    if type(frame.index) is pd.RangeIndex:
-        bounds = {"start": frame.index.start, "stop": frame.index.stop, "step": frame.index.step}
-        meta["index_columns"] = [{**meta["index_columns"][0], **bounds}]
-    return {b"pandas": json.dumps(meta).encode()}
