@@ -17,7 +17,8 @@ from include.s3_xcom.errors import BadReferenceError, ObjectMissingError, Settin
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.on_airflow.configuration import load_settings
 from include.s3_xcom.reference import ObjectInfo, Reference, human_size, is_moment
-from include.s3_xcom.s3.store import Listed, Store
+from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

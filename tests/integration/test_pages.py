@@ -28,7 +28,8 @@ from include.s3_xcom.admin import browse
 from include.s3_xcom.admin.pages.site import Answer, Site
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.push import push
-from include.s3_xcom.s3.store import Page, Store
+from include.s3_xcom.s3.listings import Page
+from include.s3_xcom.s3.store import Store
 from tests.helpers.requests import asked
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from include.s3_xcom import keys
 from include.s3_xcom.keys import KeyId, Owner
 from include.s3_xcom.on_airflow import xcom_table
-from include.s3_xcom.s3.store import Listed, Store
+from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.store import Store
 
 FOLDERS, OBJECTS = 1000, 200
 """On a page."""

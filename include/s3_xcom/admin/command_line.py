@@ -27,7 +27,8 @@ from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import human_size
 from include.s3_xcom.s3 import setup
 from include.s3_xcom.s3.errors import translated
-from include.s3_xcom.s3.store import Listed, Store
+from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.store import Store
 
 EXAMPLES = """\
 examples:

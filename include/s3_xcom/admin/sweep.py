@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from include.s3_xcom import keys
 from include.s3_xcom.errors import SettingError
 from include.s3_xcom.on_airflow import xcom_table
-from include.s3_xcom.s3.store import DELETE_KEYS, Listed, Store
+from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.store import DELETE_KEYS, Store
 
 GRACE_SECONDS = 24 * 3600
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import io
 import math
 import time
-import urllib.parse
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import Reference
-from include.s3_xcom.s3 import copies, downloads, errors, parts, ranges, setup, uploads
+from include.s3_xcom.s3 import copies, downloads, errors, listings, parts, ranges, setup, uploads
 from include.s3_xcom.s3.arriving import Arriving
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
 from include.s3_xcom.s3.client import get_client
+from include.s3_xcom.s3.listings import Listed, Page
 from include.s3_xcom.s3.ranges import RangeStream
 from include.s3_xcom.s3.uploads import Target, Upload
 from include.s3_xcom.settings import Settings
@@ -30,34 +27,6 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 PAGE_KEYS = DELETE_KEYS = 1000
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An object as a listing shows it.
-
-    :param size: in bytes
-    :param modified: when it was stored, by S3's clock
-    :param age: in seconds
-    """
-
-    key: str
-    size: int
-    modified: datetime.datetime
-    age: float
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a listing.
-
-    :param folders: the prefixes that more than one object may share, up to the next slash; if asked for
-    :param token: continues the listing; None: there is no more
-    """
-
-    objects: list[Listed]
-    folders: list[str]
-    token: str | None
 
 
 class Store:
@@ -211,7 +180,7 @@ class Store:
         """The objects whose keys start with a prefix, in the order of their keys, one request at a time."""
         token = None
         while True:
-            page = self.page(prefix, token)
+            page = self.page(prefix, token, size=PAGE_KEYS)
             yield page.objects
             token = page.token
             if token is None:
@@ -226,26 +195,7 @@ class Store:
         :param by_folders: what lies below the next slash is not listed, but named once
         :param size: objects and folders at most
         """
-        where = {"Bucket": self.settings.bucket, "Prefix": prefix, "MaxKeys": size}
-        where |= {"ContinuationToken": token} if token else {}
-        where |= {"Delimiter": "/"} if by_folders else {}
-        with errors.translated(self.settings, "list", self.address(prefix)):
-            page = self._list_page(where)
-        # By S3's clock, which also gave the objects their times.
-        now = self._answered_at(page, prefix)
-        return Page(
-            [
-                Listed(
-                    item["Key"],
-                    item["Size"],
-                    item["LastModified"],
-                    max(0, (now - item["LastModified"]).total_seconds()),
-                )
-                for item in page.get("Contents", [])
-            ],
-            [item["Prefix"] for item in page.get("CommonPrefixes", [])],
-            self._next_token(page, where) if page.get("IsTruncated") else None,
-        )
+        return listings.page(self, prefix, token, by_folders=by_folders, size=size)
 
     def delete(self, keys: Sequence[str], *, until: float = math.inf) -> list[str]:
         """Delete objects, a thousand with each request. One that is gone already counts as deleted.
@@ -293,50 +243,6 @@ class Store:
                     raise
                 left.append(key)
         return left
-
-    def _list_page(self, where: dict[str, Any]) -> dict[str, Any]:
-        """A page of a listing.
-
-        Keys come as they are: percent-encoded, LocalStack 4.9.2 loses its place behind a page whose last key
-        holds a percent sign, and leaves out others in silence. Keys of other people may hold what XML cannot;
-        then the page is asked for once more, encoded.
-        """
-        from botocore.exceptions import ClientError
-        from botocore.parsers import ResponseParserError
-
-        try:
-            page = self.client.list_objects_v2(**where)
-        except (ResponseParserError, ClientError) as error:
-            # botocore since 1.33 takes what it cannot read for an error of the server, without a name.
-            is_unreadable = isinstance(error, ResponseParserError) or errors.code_of(error) == "500"
-            if not is_unreadable or "EncodingType" in where:
-                raise
-            where["EncodingType"] = "url"
-            page = self.client.list_objects_v2(**where)
-        if page.get("EncodingType") == "url":
-            for item in page.get("Contents", []):
-                item["Key"] = urllib.parse.unquote_plus(item["Key"])
-            for item in page.get("CommonPrefixes", []):
-                item["Prefix"] = urllib.parse.unquote_plus(item["Prefix"])
-        return page
-
-    def _next_token(self, page: dict[str, Any], where: dict[str, Any]) -> str:
-        token = page.get("NextContinuationToken")
-        if not token or token == where.get("ContinuationToken"):
-            raise StorageError(
-                f"Cannot list {self.address(where['Prefix'])}: S3 says that there is more, and does not tell "
-                "where it goes on. Is there a newer release of this S3 server?"
-            )
-        return token
-
-    def _answered_at(self, answer: dict[str, Any], prefix: str) -> datetime.datetime:
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        if date is None:
-            raise StorageError(
-                f"Cannot list {self.address(prefix)}: the answer has no Date, without which nobody knows how "
-                "old the objects are. Is there a proxy that removes it?"
-            )
-        return parsedate_to_datetime(date)
 
     def _target(
         self,
