@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import uuid
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -323,3 +324,18 @@ def test_standard_tools_read_documents_and_times(tmp_path):
         (1, "b", 1704063600.0, Decimal("1.50")),
         (2, None, pytest.approx(1719784800.000001), Decimal("1.25")),
     ]
+
+
+LOOKALIKES = [
+    *(True, False, None, 1, 0, 1.0, 84, 70, 78, "T", "F", "N", b"T", b"N", b"", "", (), [], 3j, ...),
+    *(np.bool_(True), np.bool_(False), frozenset(), object(), StopIteration, bool),
+]
+
+
+def test_the_types_of_booleans_are_told_from_whatever_looks_like_one():
+    for length in range(4):
+        for items in map(list, itertools.product(LOOKALIKES, repeat=length)):
+            assert object_columns._types(items) == set(map(type, items)), items
+    for odd in LOOKALIKES:
+        items = [True, None] * 200 + [odd, False]
+        assert object_columns._types(items) == set(map(type, items)), odd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -100,7 +101,10 @@ class Codec:
 
     @property
     def _module(self) -> Any:
-        return importlib.import_module(f"include.s3_xcom.codecs.{self.module}")
+        return _imported(f"include.s3_xcom.codecs.{self.module}")
+
+
+_imported = functools.lru_cache(maxsize=None)(importlib.import_module)  # which takes some microseconds
 
 
 @dataclass(frozen=True)
