@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.s3_xcom.on_airflow.configuration import parse_own
+from include.s3_xcom.row import parse_row
 from include.s3_xcom.s3 import arriving as on_the_way
 from include.s3_xcom.s3 import ranges
 from include.s3_xcom.s3.store import Store
@@ -33,7 +33,7 @@ def data() -> bytes:
 @pytest.fixture
 def arriving(task, data):
     task.push(data)
-    return Store.configured().arriving(parse_own(task.row()).reference, forgets=True)
+    return Store.configured().arriving(parse_row(task.row()).reference, forgets=True)
 
 
 def test_bytes_that_are_forgotten_take_no_memory(arriving, data):
@@ -72,7 +72,7 @@ def test_a_frame_is_forgotten_while_it_is_decoded(task, monkeypatch):
     )
     frame = pd.DataFrame({"x": np.random.default_rng(0).random(6_000_000), "text": "a"})
     task.push(frame)
-    size = parse_own(task.row()).reference.size
+    size = parse_row(task.row()).reference.size
     assert task.pull().equals(frame)
     forgotten = [(start, stop) for name, start, stop in advised if name == "MADV_DONTNEED"]
     assert len(forgotten) > 3
