@@ -19,7 +19,7 @@ from typing import Any
 
 from embedded.localstack import LOGIN
 from include.s3_xcom.reference import human_size
-from tests.benchmarks.measure import resident
+from tests.benchmarks.measure import with_memory
 from tests.benchmarks.peers import run
 from tests.servers import running
 from tests.servers.seaweedfs import SeaweedFS
@@ -121,14 +121,6 @@ def _timed(action: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def _with_memory(action: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
-    """What an action returns, and by how many bytes the peak of the process rose."""
-    before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # resets the peak: man 5 proc
-    result = action(*arguments)
-    return result, resident("VmHWM") - before
-
-
 def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
     return [statistics.median(column) for column in zip(*rounds)]
 
@@ -141,8 +133,8 @@ def of_file(s3: Transfers, mib: int) -> str:
     rounds, memory = [], []
     s3.pull(s3.push(File("file"))).download("copy")  # imports
     for _ in range(ROUNDS):
-        (push, row), for_push = _with_memory(_timed, s3.push, File("file"))
-        (pull, _), for_pull = _with_memory(_timed, s3.pull(row).download, "copy")
+        (push, row), for_push = with_memory(_timed, s3.push, File("file"))
+        (pull, _), for_pull = with_memory(_timed, s3.pull(row).download, "copy")
         memory.append((for_push, for_pull))
         send, _ = _timed(s3.s3.upload_file, "file", s3.bucket, "floor")
         receive, _ = _timed(s3.s3.download_file, s3.bucket, "floor", "copy")
@@ -166,9 +158,10 @@ def of_frame(s3: Transfers, mib: int) -> str:
     frame_bytes = int(frame.memory_usage().sum())
     rounds = []
     s3.pull(s3.push(frame[:1_000_000]))  # imports
-    row, for_push = _with_memory(s3.push, frame)
-    again, for_pull = _with_memory(s3.pull, row)
+    row, for_push = with_memory(s3.push, frame)
+    again, for_pull = with_memory(s3.pull, row)
     del again
+    s3.forget(row.reference.key)
     for _ in range(ROUNDS):
         encode, encoded = _timed(codecs.encode, frame)
         body = bytes(encoded.body)

@@ -203,13 +203,19 @@ def memory(name: str, value: Any) -> dict[str, int]:
     pull()
     result = {}
     for what, action in (("push", push), ("pull", pull)):
-        before = resident("VmRSS")
-        with open("/proc/self/clear_refs", "w") as stream:
-            stream.write("5")  # resets the peak: man 5 proc
-        kept = action()
-        result[f"{what} memory"] = max(0, resident("VmHWM") - before)
+        kept, more = with_memory(action)
+        result[f"{what} memory"] = max(0, more)
         del kept
     return result
+
+
+def with_memory(action: Callable[..., Any], *arguments: Any) -> tuple[Any, int]:
+    """What an action returns, and by how many bytes the peak of the process rose."""
+    before = resident("VmRSS")
+    with open("/proc/self/clear_refs", "w") as stream:
+        stream.write("5")  # resets the peak: man 5 proc
+    result = action(*arguments)
+    return result, resident("VmHWM") - before
 
 
 def resident(field: str) -> int:

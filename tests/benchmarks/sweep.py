@@ -89,7 +89,7 @@ def main() -> None:
     from include.s3_xcom.admin.sweep import sweep
     from include.s3_xcom.on_airflow import xcom_table
     from include.s3_xcom.s3.store import Store
-    from tests.benchmarks.measure import resident
+    from tests.benchmarks.measure import with_memory
 
     put_all()
     spent = {"in S3": 0.0, "in queries": 0.0, "requests": 0}
@@ -110,12 +110,9 @@ def main() -> None:
     s3 = Store.configured().client
     timed(s3, "_make_api_call", "in S3")
     timed(xcom_table, "_execute", "in queries")
-    before, start = resident("VmRSS"), time.perf_counter()
-    with open("/proc/self/clear_refs", "w") as stream:
-        stream.write("5")
-    counts = sweep(Store.configured(), grace=0, delete=True)
+    start = time.perf_counter()
+    counts, memory = with_memory(lambda: sweep(Store.configured(), grace=0, delete=True))
     took = time.perf_counter() - start
-    memory = resident("VmHWM") - before
     print(json.dumps({**dataclasses.asdict(counts), **spent, "seconds": took, "memory": memory}))
 
 

@@ -16,7 +16,6 @@ from include.s3_xcom.s3.ranges import Span
 if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
-
 AHEAD_RANGES = 4
 """How many more than there are connections may have come, or be on their way, before others are forgotten."""
 

@@ -101,7 +101,6 @@ class Parallel(Generic[T, R]):
         with self._changed:
             self._ready.append((self._made, job))
             self._made += 1
-            self._start_threads()
 
     def _start_threads(self) -> None:
         for _ in range(min(len(self._ready), self.at_once - len(self._running))):

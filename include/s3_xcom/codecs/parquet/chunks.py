@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from include.s3_xcom.codecs import tagged_json
-from include.s3_xcom.codecs.parquet import columns, frames, nested_columns
+from include.s3_xcom.codecs.parquet import columns, frames, nested_columns, object_columns
 from include.s3_xcom.codecs.parquet.columns import Spec
 from include.s3_xcom.codecs.parquet.object_types import MAX_DIGITS
 from include.s3_xcom.errors import UnsupportedValueError
@@ -97,12 +96,12 @@ def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
     expected, content = kind or (None, "")
     is_object = isinstance(values.dtype, np.dtype) and values.dtype.kind == "O"
     if is_object and content == "json":
-        return _as_json(values)
+        return object_columns.encode_json(values)
     array, spec = columns.encode(values)
     if not is_object or array.type == expected:
         return array, spec
     if spec["content"] in ("dict", "list", "tuple"):
-        array, spec = _as_json(values)
+        array, spec = object_columns.encode_json(values)
     elif pa.types.is_null(array.type):
         array = pa.nulls(len(array), expected or pa.string())
     elif spec["content"] == "Decimal":
@@ -110,18 +109,13 @@ def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
     elif spec["content"] == "datetime" and spec.get("zones"):
         array = _widen_moments(array)
     if expected is not None and array.type != expected and pa.types.is_string(expected):
-        array, spec = _as_json(values)
+        array, spec = object_columns.encode_json(values)
     if expected is not None and array.type != expected:
         raise UnsupportedValueError(
             f"its objects are stored as {array.type}, and as {expected} in the first. Cast the column in the "
             "query, or convert it to one type"
         )
     return array, spec
-
-
-def _as_json(values: np.ndarray) -> tuple[pa.Array, Spec]:
-    texts = tagged_json.dumps_many(values.tolist())
-    return pa.array(texts, pa.string()), {"kind": "object", "content": "json"}
 
 
 def _widen_decimals(array: pa.Array, expected: pa.DataType | None) -> pa.Array:

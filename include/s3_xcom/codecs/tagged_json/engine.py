@@ -135,9 +135,11 @@ MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4
 """Characters: an integer of no more can be read again, since a digit has less than 4 bits."""
 
 
-def dumps_each_plain(values: list) -> list[str] | None:
-    """Values as plain JSON texts, or None where that would change one of them."""
-    types = set(map(type, values))
+def dumps_each_plain(values: list, types: set[type]) -> list[str] | None:
+    """Values as plain JSON texts, or None where that would change one of them.
+
+    :param types: of the values
+    """
     joined = join_scalars(values, types)
     if joined is not None:
         texts = joined.split("\n")

@@ -90,15 +90,15 @@ def _dumps_column(values: Any, types: set[type]) -> list[str]:
     out = _OUT.get(kind) if len(contents) <= 1 else None
     texts = None if out is None else out([item for item in values if item is not None])
     if texts is None:
-        return _dumps_each(values)
+        return _dumps_each(list(values), types)
     if type(None) not in types:
         return texts
     texts = iter(texts)
     return ["null" if item is None else next(texts) for item in values]
 
 
-def _dumps_each(values: Any) -> list[str]:
-    plain = engine.dumps_each_plain(list(values))
+def _dumps_each(values: list, types: set[type]) -> list[str]:
+    plain = engine.dumps_each_plain(values, types)
     if plain is not None:
         return plain
     texts = []
