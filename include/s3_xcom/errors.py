@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import sys
+import traceback
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MAX_STEPS = 12
 """How many steps of a path into a value are shown."""
@@ -54,19 +60,67 @@ class FormatError(XComError):
     """Stored bytes are not what their reference says they are."""
 
 
+_READERS = ("polars", "pyarrow", "zipfile", "zlib")
+"""Packages that read formats of whole files, and raise errors of their own where they cannot."""
+
+_is_as_pushed: ContextVar[bool] = ContextVar("is_as_pushed", default=False)
+
+
+@contextlib.contextmanager
+def as_pushed(is_known: bool = True) -> Iterator[None]:
+    """Decode within the block bytes that are known, by their checksum, to be those that were pushed.
+
+    Then an error is no damage of the data, and :func:`decoding_error` does not say so.
+    """
+    token = _is_as_pushed.set(is_known)
+    try:
+        yield
+    finally:
+        _is_as_pushed.reset(token)
+
+
+def decoding_error(error: Exception, what: str) -> Exception:
+    """Return what an error comes out as that was raised while bytes from the bucket were decoded.
+
+    Bytes that nobody has checked can be wrong in any way, and the message must not hold them: a FormatError.
+    Of bytes that are as they were pushed, one as well if the library of the format cannot read them here; any
+    other error is one of this program or of a user's class, and comes out as it is.
+
+    :param what: a sentence for the message, without its full stop
+    """
+    if isinstance(error, XComError):
+        return error
+    kind = type(error).__name__
+    # Without the error's own words, which may be values.
+    log.debug("%s\n%s%s", what, "".join(traceback.format_tb(error.__traceback__)), kind)
+    if not _is_as_pushed.get():
+        return FormatError(f"{what} ({kind}).")
+    library = type(error).__module__.partition(".")[0]
+    if library not in _READERS:
+        return error
+    reader = f"{library} {getattr(sys.modules[library], '__version__', '')}".strip()
+    return FormatError(
+        f"It is as it was pushed, and {reader} on this machine cannot read it ({kind}). Pull it with the "
+        "release that pushed it."
+    )
+
+
 @contextlib.contextmanager
 def format_errors(codec: str) -> Iterator[None]:
-    """What lies in a bucket can be wrong in any way; its content must not get into the message.
+    """Raise errors of decoding as :func:`decoding_error` says.
 
     :param codec: what the content should be
-    :raises FormatError: in place of any error of a library's
     """
     try:
         yield
-    except XComError:
-        raise
     except Exception as error:
-        raise FormatError(f"The stored data is no valid {codec:.40} ({type(error).__name__}).") from None
+        raise decoding_error(error, f"The stored data is no valid {codec:.40}") from None
+
+
+class MissingColumnError(XComError, KeyError):
+    """A stored frame has no column of a label."""
+
+    __str__ = Exception.__str__  # KeyError's puts the message in quotes
 
 
 class StorageError(XComError):

@@ -8,12 +8,12 @@ from typing import Any
 
 from include.s3_xcom import codecs, mapped
 from include.s3_xcom.codecs import registry, tagged_json
-from include.s3_xcom.errors import FormatError
+from include.s3_xcom.errors import FormatError, as_pushed
 from include.s3_xcom.files import File
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.on_airflow.configuration import may_pickle
-from include.s3_xcom.reference import RESERVED, ObjectInfo, Reference, check, file_reference
+from include.s3_xcom.reference import RESERVED, Reference, check, file_reference
 from include.s3_xcom.row import Row
 from include.s3_xcom.s3.arriving import Arriving
 from include.s3_xcom.s3.errors import located
@@ -91,17 +91,18 @@ def fetch(store: Store, reference: Reference) -> Any:
         return codec.pulled(store, reference)
     arriving = store.arriving(reference, forgets=True) if codec.streams else None
     if arriving is not None:
-        return _decode_arriving(arriving, info)
+        return _decode_arriving(arriving, reference)
     body = store.get(reference)
     if info.compression:
         body = codecs.decompress(info.compression, body, info.raw_size or 0)
-    return codecs.decode(
-        info.codec,
-        body,
-        lambda tag: File.stored(store, file_reference(reference, tag)),
-        next(iter(info.shape), None),
-        may_pickle=info.codec == registry.PICKLE,
-    )
+    with as_pushed(reference.sha256 is not None):
+        return codecs.decode(
+            info.codec,
+            body,
+            lambda tag: File.stored(store, file_reference(reference, tag)),
+            next(iter(info.shape), None),
+            may_pickle=info.codec == registry.PICKLE,
+        )
 
 
 def whole(store: Store, reference: Reference) -> Any:
@@ -120,14 +121,15 @@ def whole(store: Store, reference: Reference) -> Any:
         return fetch(store, reference)
 
 
-def _decode_arriving(arriving: Arriving, info: ObjectInfo) -> Any:
-    """A large object, decoded while it comes. What came is compared with what was pushed at its end."""
-    with contextlib.closing(arriving):
+def _decode_arriving(arriving: Arriving, reference: Reference) -> Any:
+    """Decode a large object while it comes. What came is compared with what was pushed at its end."""
+    info = reference.info
+    with contextlib.closing(arriving), as_pushed(reference.sha256 is not None):
         try:
             value = codecs.decode(
                 info.codec, arriving.body, None, next(iter(info.shape), None), arriving=arriving
             )
-        except FormatError:
+        except Exception:
             arriving.finish()  # which says so if it is not what was pushed
             raise
         arriving.finish()

@@ -28,7 +28,7 @@ from airflow.exceptions import AirflowException, AirflowTaskTimeout
 
 from embedded.localstack import LOGIN
 from tests.helpers.outside import bucket_at
-from tests.helpers.proxy import FOREVER, LASTING, TRANSIENT, Proxy
+from tests.helpers.proxy import FOREVER, LASTING, OF_RANGES, TRANSIENT, Proxy
 from tests.helpers.task import make_task
 
 SETTINGS = {"MAX_ATTEMPTS": "3", "CONNECT_TIMEOUT": "1", "READ_TIMEOUT": "1"}
@@ -47,7 +47,7 @@ SLOW = ("stall before the answer", "stall in the middle of a body", "slow trickl
 PATIENT = {"MAX_ATTEMPTS": "5", "CONNECT_TIMEOUT": "30", "READ_TIMEOUT": "60"}
 HEARD_SECONDS = 1 if "FAULT_INJECTIONS" in os.environ else 5
 """In make test, other things run beside; what hangs here would hang for minutes."""
-FAULTS = (REFUSED, *TRANSIENT, *LASTING, *ALTERATIONS, *INTERRUPTIONS)
+FAULTS = (REFUSED, *TRANSIENT, *LASTING, *OF_RANGES, *ALTERATIONS, *INTERRUPTIONS)
 _TURN = (*FAULTS, *INTERRUPTIONS, *INTERRUPTIONS, *INTERRUPTIONS, *INTERRUPTIONS)
 """Interruptions come at any moment of an operation: more of them find more moments."""
 SUCCEEDED, CLEAR, WRONG = "succeeded", "failed clearly", "wrong"
@@ -90,6 +90,23 @@ class Values:
         import pandas as pd
 
         return pd.DataFrame(np.random.default_rng(0).random((18_000, 60)))
+
+    @functools.cached_property
+    def documents(self) -> list:
+        """Some blocks of elements."""
+        return [{"number": number, "text": f"element {number}" * 10} for number in range(2_000)]
+
+    @functools.cached_property
+    def binaries(self) -> list:
+        return [bytes([number]) * 3000 for number in range(200)]
+
+    @functools.cached_property
+    def of_many_columns(self) -> Any:
+        """So many that the batches are those of an Arrow file."""
+        import numpy as np
+        import pandas as pd
+
+        return pd.DataFrame(np.random.default_rng(1).random((400, 200))).rename(columns=str)
 
 
 def environment(port: int) -> dict[str, str]:
@@ -141,7 +158,7 @@ class Worker:
     # What is pushed, by name.
 
     def make(self, kind: str) -> Any:
-        from include.s3_xcom import File, batches, rows
+        from include.s3_xcom import File, batches, items, rows
 
         return {
             "dict": lambda: self.values.numbers,
@@ -150,6 +167,9 @@ class Worker:
             "rows": lambda: rows(self.values.frame[:5000]),
             "batches": lambda: batches(self.values.frame, 20_000),
             "chunks": lambda: batches(iter([self.values.wide[:9_000], self.values.wide[9_000:]])),
+            "items": lambda: items(self.values.documents),
+            "binary": lambda: items(self.values.binaries),
+            "arrow": lambda: batches(self.values.of_many_columns, 40),
         }[kind]()
 
     def push(self, key: str, value: Any) -> None:
@@ -175,9 +195,30 @@ class Worker:
         self.push(key, self.make(kind))
         return lambda: self.is_right(kind, self.pull(key))
 
-    def pull_element(self, key: str) -> Callable[[], bool]:
+    def pull_element(self, kind: str, number: int, key: str) -> Callable[[], bool]:
+        value = self.make(kind)
+        self.push(key, value)
+        expected = value[number]
+
+        def pull() -> bool:
+            found = self.pull(key)[number]
+            return found.equals(expected) if hasattr(found, "equals") else found == expected
+
+        return pull
+
+    def pull_columns(self, key: str) -> Callable[[], bool]:
+        self.push(key, self.make("batches"))
+        return lambda: self.pull(key).to_frame(columns=["x"]).equals(self.values.frame[["x"]])
+
+    def query(self, key: str) -> Callable[[], bool]:
+        """A query of the stored object by pyarrow, whose own errors come out of it."""
         self.push(key, self.make("rows"))
-        return lambda: self.pull(key)[4000] == {"n": 4000, "x": 4000 / 7}
+
+        def ask() -> bool:
+            table = self.pull(key).dataset().to_table(columns=["n"])
+            return table["n"].to_pylist() == list(range(5000))
+
+        return ask
 
     def stream_file(self, key: str) -> Callable[[], bool]:
         self.push(key, self.make("file"))
@@ -198,11 +239,12 @@ class Worker:
         if kind == "file":
             copy = value.download(self.directory / "copy.csv")
             return copy.read_bytes() == self.values.file
-        if kind == "rows":
-            return list(value) == list(self.make("rows"))
+        if kind in ("rows", "items", "binary"):
+            return list(value) == list(self.make(kind))
         if kind == "chunks":
             return value.to_frame().equals(self.values.wide)
-        return pd.concat(list(value)).equals(self.values.frame)
+        expected = self.values.of_many_columns if kind == "arrow" else self.values.frame
+        return pd.concat(list(value)).equals(expected)
 
     def inject(self, fault: str, operation: str, times: int) -> Outcome | None:
         """Run an operation under a fault; None if it was over before the fault came to it."""
@@ -211,7 +253,7 @@ class Worker:
         start = time.monotonic()
         if fault in ALTERATIONS:
             self.alter(fault, key)
-            outcome, detail = self.judge(action, key)
+            outcome, detail = self.judge(action, key, operation)
         elif fault in INTERRUPTIONS:
             # Before its first request, a pull is at work in the database: SQLAlchemy may catch anything.
             outcome, detail = self.interrupt(
@@ -221,10 +263,10 @@ class Worker:
             context = (
                 self.proxy.down(0.4 if times < FOREVER else MAX_SECONDS)
                 if fault == REFUSED
-                else self.proxy.breaking({**TRANSIENT, **LASTING}[fault], times)
+                else self.proxy.breaking({**TRANSIENT, **LASTING, **OF_RANGES}[fault], times)
             )
             with context:
-                outcome, detail = self.judge(action, key)
+                outcome, detail = self.judge(action, key, operation)
             if not self.proxy.injected:
                 return None
         if time.monotonic() - start > MAX_SECONDS:
@@ -280,7 +322,7 @@ class Worker:
             killer.join()
             signal.signal(number, before)
 
-    def judge(self, action: Callable[[], bool], key: str) -> tuple[str, str]:
+    def judge(self, action: Callable[[], bool], key: str, operation: str) -> tuple[str, str]:
         from include.s3_xcom.errors import XComError
 
         try:
@@ -291,7 +333,9 @@ class Worker:
             missing = [word for word in wanted if word not in message]
             return (WRONG, f"does not say {missing}: {message}") if missing else (CLEAR, message)
         except Exception as error:
-            return WRONG, f"{type(error).__name__}: {error}"[:300]
+            kind = type(error).__module__.partition(".")[0]
+            is_of_query = operation == QUERY and (kind == "pyarrow" or type(error) is OSError)
+            return CLEAR if is_of_query else WRONG, f"{type(error).__name__}: {error}"[:300]
 
     def stored_right(self, operation: str, key: str) -> bool:
         return self.is_right(operation.split()[1], self.pull(key))
@@ -311,20 +355,33 @@ class Worker:
 
 
 KINDS = ("dict", "frame", "file", "batches", "chunks")
+SEQUENCES = ("rows", "items", "binary", "arrow")
+QUERY = "query dataset"
 OPERATIONS = {
     **{f"push {kind}": functools.partial(Worker.push_kind, kind=kind) for kind in KINDS},
     "push file again": functools.partial(Worker.push_again, kind="file"),
     **{f"pull {kind}": functools.partial(Worker.pull_kind, kind=kind) for kind in KINDS},
-    "pull one row": Worker.pull_element,
+    "pull one row": functools.partial(Worker.pull_element, kind="rows", number=4000),
     "stream file": Worker.stream_file,
+    **{f"pull {kind}": functools.partial(Worker.pull_kind, kind=kind) for kind in SEQUENCES},
+    "pull one batch": functools.partial(Worker.pull_element, kind="batches", number=3),
+    "pull one item": functools.partial(Worker.pull_element, kind="items", number=1500),
+    "pull one binary item": functools.partial(Worker.pull_element, kind="binary", number=150),
+    "pull one batch of arrow": functools.partial(Worker.pull_element, kind="arrow", number=7),
+    "pull columns": Worker.pull_columns,
+    QUERY: Worker.query,
 }
+
+UNCHECKED = ("pull columns", QUERY)
+"""Operations that read pieces of Parquet, which have no checksum of their own: there TLS must see to it."""
 
 
 def applies(fault: str, operation: str) -> bool:
     if fault in ALTERATIONS:
-        return operation.startswith(("pull", "stream"))
-    # Parts of an object have no checksum of their own: there TLS must see to it.
-    return fault != "bit flipped on the way" or operation not in ("pull one row", "pull batches")
+        return not operation.startswith("push")
+    if fault in OF_RANGES:
+        return not operation.startswith("push") and operation != "pull dict"  # which comes by one request
+    return fault != "bit flipped on the way" or operation not in UNCHECKED
 
 
 def schedule(count: int) -> list[tuple[str, str, int]]:

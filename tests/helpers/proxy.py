@@ -43,6 +43,11 @@ class Exchange:
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
 
+    def pass_over(self) -> None:
+        """Pass a request that the fault does not concern."""
+        self.proxy.take_back()
+        _pass(self)
+
     def reset(self) -> None:
         """End the connection as a machine does that knows nothing of it."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -119,6 +124,58 @@ def _flipped(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else data
 
 
+def _other_bytes(request: bytes) -> tuple[bytes, bytes]:
+    """A request for other bytes, and what it asks for; nothing where it asks for all.
+
+    They are those just before, such as all of another block: as many, if there are so many.
+    """
+    found = re.search(rb"(?i)\r\nrange: *bytes=(\d+)-(\d+)", request)
+    if found is None:
+        return request, b""
+    start, stop = int(found[1]), int(found[2])
+    size = stop - start + 1
+    other = start - size if start >= size else start + 1000
+    wanted = b"%d-%d" % (start, stop)
+    changed = b"\r\nRange: bytes=%d-%d" % (other, other + size - 1)
+    return request.replace(found[0], changed, 1), wanted
+
+
+def _ignore_range(exchange: Exchange) -> None:
+    """The whole object, in chunks without a length, whatever is asked for."""
+    request = exchange.request()
+    whole = re.sub(rb"(?i)\r\nrange:[^\r]*", b"", request)
+    if whole == request:
+        return exchange.pass_over()
+    head, body = exchange.answer(whole)
+    head = re.sub(rb"(?i)\r\ncontent-length:[^\r]*", b"", head)
+    exchange.send(head.replace(HEAD_END, b"\r\nTransfer-Encoding: chunked" + HEAD_END, 1))
+    for start in range(0, len(body), 65536):
+        chunk = body[start : start + 65536]
+        exchange.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    return exchange.send(b"0\r\n\r\n")
+
+
+def _change_range(exchange: Exchange) -> None:
+    """Other bytes of the object, and a header that says which."""
+    changed, wanted = _other_bytes(exchange.request())
+    if not wanted:
+        return exchange.pass_over()
+    return exchange.send(b"".join(exchange.answer(changed)))
+
+
+def _change_range_and_lie(exchange: Exchange) -> None:
+    """Other bytes of the object, and a header that says that they are those that were asked for."""
+    changed, wanted = _other_bytes(exchange.request())
+    if not wanted:
+        return exchange.pass_over()
+    head, body = exchange.answer(changed)
+    found = re.search(rb"(?i)\r\ncontent-range: *bytes (\d+-\d+)/", head)
+    first, last = map(int, wanted.split(b"-"))
+    if found is None or len(body) != last - first + 1:  # there were not so many
+        return exchange.send(head + body)
+    return exchange.send(head.replace(found[1], wanted, 1) + body)
+
+
 def _refusal(status: int, code: str) -> Fault:
     """What S3 answers. https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>Injected.</Message></Error>".encode()
@@ -155,6 +212,14 @@ LASTING: dict[str, Fault] = {
     "bit flipped on the way": _flip,
 }
 """Such as somebody must put right."""
+
+
+OF_RANGES: dict[str, Fault] = {
+    "Range ignored: 200 in chunks, without a length": _ignore_range,
+    "206 of other bytes, which says so": _change_range,
+    "206 of other bytes, which says that they are right": _change_range_and_lie,
+}
+"""Such as strike requests for a range alone."""
 
 
 class Proxy:
@@ -261,6 +326,12 @@ class Proxy:
             self._times -= 1
             self.injected += 1
             return self._fault
+
+    def take_back(self) -> None:
+        """Let the fault that was taken strike another request."""
+        with self._lock:
+            self._times += 1
+            self.injected -= 1
 
     def _disconnect(self) -> None:
         with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ from tests.helpers import faults
 from tests.helpers.faults import CLEAR, SUCCEEDED, WRONG
 from tests.helpers.proxy import BODY, FOREVER, LASTING, TRANSIENT, Proxy
 
-INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "57"))
+INJECTIONS = int(os.environ.get("FAULT_INJECTIONS", "66"))
 KILLS = max(5, INJECTIONS // 10)
 PAGE = os.environ.get("FAULT_PAGE")
 WORKERS = 4

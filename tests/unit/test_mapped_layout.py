@@ -11,14 +11,18 @@ from hypothesis import strategies as st
 from include.s3_xcom.errors import BadReferenceError, FormatError
 from include.s3_xcom.mapped.layout import (
     BLOCK_BYTES,
+    CHECK_BYTES,
     ENTRY_BYTES,
     MAX_PADDING,
     MAX_RUNS,
+    AlteredError,
     Layout,
     Planner,
     from_entry,
     gather,
-    split_lines,
+    lines_of,
+    seal,
+    unseal,
 )
 
 
@@ -37,7 +41,7 @@ def find(layout: Layout, body: bytes, number: int) -> tuple[bytes, int]:
         entry = layout.entry(number)
         block = from_entry(body[entry : entry + ENTRY_BYTES])
     data = body[block.offset : block.end]
-    return split_lines(data)[number - block.first], len(data)
+    return lines_of(data, block.first)[number - block.first], len(data)
 
 
 @given(st.lists(st.integers(0, 200) | st.integers(0, 100_000), max_size=60))
@@ -50,7 +54,7 @@ def test_every_element_is_found_in_its_block(sizes):
     for number, size in enumerate(sizes):
         line, block_bytes = find(layout, body, number)
         assert line == b"%d" % number + b"x" * size
-        assert block_bytes <= max(BLOCK_BYTES + MAX_PADDING, len(line) + 1 + 2 * MAX_PADDING)
+        assert block_bytes <= max(BLOCK_BYTES + MAX_PADDING, len(line) + 1 + CHECK_BYTES + 2 * MAX_PADDING)
 
 
 @pytest.mark.parametrize(("size", "length"), [(300, 10_000), (20_000, 1000), (200_000, 100)])
@@ -58,7 +62,7 @@ def test_elements_of_like_size_need_no_index(size, length):
     layout, body = lay_out([size + i % 7 for i in range(length)])
     assert layout.indexed_from == length
     assert len(layout.runs) <= 3
-    assert len(body) < sum(len(line) for line in split_lines(body[7:])) * 1.08
+    assert len(body) < length * (size + 10) * 1.08
 
 
 def test_a_block_of_small_elements_holds_about_64_kib():
@@ -77,6 +81,24 @@ def test_the_layout_stays_small_however_many_elements_there_are(length):
     layout, _ = lay_out([(i * 7919) % 3000 * (i % 3) for i in range(length)])
     assert len(layout.runs) <= MAX_RUNS
     assert len(json.dumps(layout.to_json())) < 700
+
+
+def test_a_check_is_whitespace_two_bits_a_character():
+    found = {seal(b"", crc, CHECK_BYTES): crc for crc in (0, 0xE4000000, 0xFFFFFFFF)}
+    assert found == {b" " * 16: 0, b"\n\r\t" + b" " * 13: 0xE4000000, b"\n" * 16: 0xFFFFFFFF}
+
+
+@given(st.binary(max_size=40), st.integers(0, 2**40), st.integers(0, 20), st.data())
+def test_a_block_is_unsealed_only_as_it_was_sealed_and_where_it_was(content, first, padding, data):
+    content = content.rstrip(b" ")
+    block = content + seal(content, first, len(content) + padding + CHECK_BYTES)
+    assert unseal(block, first) == content
+    position = data.draw(st.integers(0, len(block) - 1))
+    flipped = block[position] ^ data.draw(st.integers(1, 255))
+    altered = block[:position] + bytes([flipped]) + block[position + 1 :]
+    for other, number in [(altered, first), (block, first + 1), (block[:-1], first), (block[1:], first)]:
+        with pytest.raises(AlteredError):
+            unseal(other, number)
 
 
 @pytest.mark.parametrize(

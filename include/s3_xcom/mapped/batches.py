@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs.codec import PARQUET
+from include.s3_xcom.errors import as_pushed
 from include.s3_xcom.mapped.ahead import ahead
-from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.layout import Planner, unseal
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence
-from include.s3_xcom.mapped.streams import PADDING, FrameChunks, padded
+from include.s3_xcom.mapped.streams import FrameChunks, as_blocks
 from include.s3_xcom.mapped.tabular import TAKEN, is_frame, to_pandas
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
@@ -43,17 +44,23 @@ class Batches(OfFrame):
             return cls(RecordBatches(store, reference, info.shape[0]), info.type, info.shape)
 
         def load(body: bytes, number: int) -> pd.DataFrame:
-            return codecs.decode("parquet", body.rstrip(PADDING), rows=info.shape[0])
+            return codecs.decode("parquet", body, rows=info.shape[0])
 
-        return cls(RemoteElements(store, reference, lambda body: [body], load), info.type, info.shape)
+        return cls(
+            RemoteElements(store, reference, lambda block, first: [unseal(block, first)], load),
+            info.type,
+            info.shape,
+        )
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """The batches one after the other, of which a few are in memory at a time. As iterating over it."""
         return iter(self)
 
     def _whole(self) -> pd.DataFrame:
-        stored = self.stored
-        return whole(stored.reference.info.codec, stored.store.get(stored.reference), self.shape[0])
+        store, reference = self.stored.store, self.stored.reference
+        body = store.get(reference)
+        with as_pushed(reference.sha256 is not None):
+            return whole(reference.info.codec, body, self.shape[0])
 
     def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs.parquet import frames, joined_files
@@ -79,7 +86,7 @@ class Batches(OfFrame):
                 return
             footer = joined_files.Footer(empty)
             bodies = ahead(frames.write, frames.slices(table, len(frame), size))
-            yield from padded(bodies, footer, planner)
+            yield from as_blocks(bodies, footer, planner)
             yield planner.index()
             yield footer.to_bytes()
 

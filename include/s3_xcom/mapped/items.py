@@ -22,8 +22,8 @@ from include.s3_xcom import codecs
 from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.codecs.codec import JSON, ZIP
 from include.s3_xcom.codecs.sink import Sink
-from include.s3_xcom.errors import FormatError, UnsupportedValueError
-from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather, split_lines
+from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, AlteredError, Planner, gather, lines_of
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped, lines
 from include.s3_xcom.mapped.streams import Stream
@@ -44,9 +44,9 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """The sequence that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda body: [body], _load_member)
+            stored = RemoteElements(store, reference, lambda block, first: [block], _load_member)
         else:
-            stored = RemoteElements(store, reference, split_lines, _load_line)
+            stored = RemoteElements(store, reference, lines_of, _load_line)
         return cls(stored, reference.info.type, reference.info.shape)
 
     def encode(self) -> EncodedSequence:
@@ -176,8 +176,7 @@ def _load_line(line: bytes, number: int) -> Any:
 
 def _load_member(body: bytes, number: int) -> Any:
     """The element in a member of the archive."""
-    name, data = member(body)
-    return decode_member(name, data)
+    return decode_member(*member(body, number))
 
 
 def decode_member(name: str, data: bytes) -> Any:
@@ -185,10 +184,11 @@ def decode_member(name: str, data: bytes) -> Any:
     return codecs.decode(_codec_of(name), data)
 
 
-def member(body: bytes) -> tuple[str, bytes]:
-    """Name and bytes of a member of the archive.
+def member(body: bytes, number: int) -> tuple[str, bytes]:
+    """Return name and bytes of a member of the archive.
 
-    :raises FormatError: if they are none that a push writes
+    :param number: of the element that it is to hold
+    :raises AlteredError: if it is another, or not as it was pushed
     """
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
@@ -197,8 +197,8 @@ def member(body: bytes) -> tuple[str, bytes]:
     except (struct.error, UnicodeDecodeError):
         magic = b""
     data = body[start + extra_size :] if magic == _MAGIC else b""
-    if magic != _MAGIC or zlib.crc32(data) != crc:
-        raise FormatError("The stored archive is damaged.")
+    if magic != _MAGIC or zlib.crc32(data) != crc or name.partition(".")[0] != str(number):
+        raise AlteredError
     return name, data
 
 

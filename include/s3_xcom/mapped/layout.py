@@ -9,6 +9,9 @@ The reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``:
 bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte
 10 + 2 * 63,750 = 127,510, and is the one of number 1234 % 500 = 234 there.
 
+A block ends in its check (:func:`seal`): a range has no checksum of its own, and a proxy may answer with the
+bytes of another block.
+
 What that spares, measured for one element of ``rows`` of 100,000 rows (90 MB/s, 15 ms a round trip):
 
     with runs and padding       1 request      9 ms    object 7.8 MB    reference 515 bytes
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -35,8 +39,23 @@ MAX_RUNS = 16
 MAX_PADDING = 4096
 """How much the first block of a run is padded at most; later ones are padded by up to twice as much."""
 
+CHECK_BYTES = 16
+"""Length of a block's check."""
+
+PADDING = b" "
+"""Stands between a block's content, which never ends in it, and its check."""
+
+_WHITE = b" \t\r\n"
+
 ENTRY_BYTES = 20
 """Size of an element's entry in the index: base64 of its block's offset, length, and first element."""
+
+
+class AlteredError(FormatError):
+    """A block is not the one that was pushed."""
+
+    def __init__(self) -> None:
+        super().__init__("A block of the object is not the one that was pushed.")
 
 
 @dataclass(frozen=True)
@@ -79,12 +98,14 @@ class Layout:
     :param start: of the first block, in bytes
     :param index: where the index is, in bytes
     :param runs: those of the blocks that need no index
+    :param rest: CRC-32 of what is read without the blocks, as each codec has it; None if there is nothing
     """
 
     length: int
     start: int
     index: int
     runs: list[Run] = field(default_factory=list)
+    rest: int | None = None
 
     @classmethod
     def from_json(cls, fields: Any) -> Layout:
@@ -94,12 +115,12 @@ class Layout:
         """
         try:
             runs = [Run(*numbers) for numbers in fields["runs"]]
-            layout = cls(fields["length"], fields["start"], fields["index"], runs)
-            numbers = [layout.length, layout.start, layout.index]
+            layout = cls(fields["length"], fields["start"], fields["index"], runs, fields.get("rest"))
+            numbers = [layout.length, layout.start, layout.index, layout.rest or 0]
             numbers += [number for run in runs for number in asdict(run).values()]
             valid = all(type(number) is int and 0 <= number < 2**63 for number in numbers)
             valid = valid and all(run.elements and run.stride for run in runs)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             valid = False
         if not valid:
             raise BadReferenceError(
@@ -109,7 +130,8 @@ class Layout:
         return layout
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "runs": [list(asdict(run).values()) for run in self.runs]}
+        fields = {**asdict(self), "runs": [list(asdict(run).values()) for run in self.runs]}
+        return {name: value for name, value in fields.items() if value is not None}
 
     @property
     def indexed_from(self) -> int:
@@ -142,6 +164,7 @@ class Planner:
 
     :param start: of the first block, in bytes
     :param pads: whether blocks may be padded; otherwise only blocks of the same size make a run
+    :ivar rest: as of :class:`Layout`
     """
 
     def __init__(self, start: int = 0, *, pads: bool = True) -> None:
@@ -150,6 +173,7 @@ class Planner:
         self._length = 0
         self._runs: list[list[int]] = []
         self._entries: list[bytes] = []
+        self.rest: int | None = None
 
     @property
     def length(self) -> int:
@@ -180,7 +204,7 @@ class Planner:
         :param before_index: what lies between the last block and the index, in bytes
         """
         runs = [Run(*run) for run in self._runs]
-        return Layout(self._length, self._start, self._end + before_index, runs)
+        return Layout(self._length, self._start, self._end + before_index, runs, self.rest)
 
     def index(self) -> bytes:
         """The index, which is to be written behind the last block."""
@@ -233,22 +257,59 @@ class Planner:
 
 
 def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:
-    """Lines, an element each, as padded blocks."""
+    """Write lines, an element each, as sealed blocks."""
     block: list[bytes] = []
-    size = 0
+    size = CHECK_BYTES
     for line in lines:
         if planner.is_full(len(block), size, len(line)):
-            yield b"".join(block).ljust(planner.add(len(block), size))
-            block, size = [], 0
+            yield b"".join(sealed(b"".join(block), len(block), planner))
+            block, size = [], CHECK_BYTES
         block.append(line)
         size += len(line)
     if block:
-        yield b"".join(block).ljust(planner.add(len(block), size))
+        yield b"".join(sealed(b"".join(block), len(block), planner))
 
 
-def split_lines(block: bytes) -> list[bytes]:
-    """The lines of a block, without its padding."""
-    return block.rstrip(b" ").splitlines()
+def sealed(content: bytes | memoryview, elements: int, planner: Planner) -> tuple[bytes | memoryview, bytes]:
+    """Lay out one block: its content, and what stands behind it.
+
+    :param elements: how many the content holds
+    """
+    first = planner.length
+    size = planner.add(elements, len(content) + CHECK_BYTES)
+    return content, seal(content, first, size)
+
+
+def seal(content: bytes | memoryview, first: int, size: int) -> bytes:
+    """Return the padding and the check that make a block of its content.
+
+    The check is a CRC-32 that starts from the number of the block's first element, so that it tells other
+    content and another place alike. It is written in whitespace, which JSON allows between elements, two bits
+    a character: 0xE4000000 is a line break, a carriage return, a tab and 13 spaces.
+
+    :param size: of the block, in bytes
+    """
+    padding = PADDING * (size - CHECK_BYTES - len(content))
+    crc = zlib.crc32(padding, zlib.crc32(content, first & 0xFFFFFFFF))
+    return padding + bytes(_WHITE[crc >> shift & 3] for shift in range(30, -1, -2))
+
+
+def unseal(block: bytes, first: int) -> bytes:
+    """Return the content of a block. Inverse of :func:`seal`.
+
+    :param first: number of its first element
+
+    :raises AlteredError: if it is not the block that starts with that element, as it was pushed
+    """
+    content = block[:-CHECK_BYTES].rstrip(PADDING)
+    if seal(content, first, len(block)) != block[len(content) :]:
+        raise AlteredError
+    return content
+
+
+def lines_of(block: bytes, first: int) -> list[bytes]:
+    """Return the lines of a block that :func:`gather` wrote. Parameters and errors as of :func:`unseal`."""
+    return unseal(block, first).splitlines()
 
 
 _ENTRY = struct.Struct(">QQQ")

@@ -14,18 +14,20 @@ stream of Arrow's own. https://arrow.apache.org/docs/format/Columnar.html#ipc-fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from include.s3_xcom.codecs import arrow
+from include.s3_xcom.codecs import arrow, schema_guard
 from include.s3_xcom.codecs.codec import ARROW, Pulling
 from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.batches import WIDE_CODEC
-from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, Block, Planner, from_entry
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, AlteredError, Block, Planner, from_entry
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence
 from include.s3_xcom.reference import Reference
@@ -37,7 +39,15 @@ if TYPE_CHECKING:
 PARQUET_COLUMN_BYTES = 500
 """Bytes that Parquet writes about each column of a batch."""
 
+T = TypeVar("T")
+
+_CHECK = b"s3_xcom_check"
+"""The key in a record batch's metadata under which its check stands, in decimal. pyarrow 10 has none."""
+
+_HAS_CHECKS = hasattr(pa.ipc.RecordBatchStreamReader, "read_next_batch_with_custom_metadata")
+
 _MAGIC_BYTES = 8
+_LENGTH = struct.Struct("<4xi")
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
@@ -71,9 +81,11 @@ def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
             writer.write_batch(rows.slice(0, 0))
             head = sink.take()
             planner.start_at(len(head))
+            planner.rest = zlib.crc32(head[_MAGIC_BYTES:])
             yield head
-            for first in range(0, rows.num_rows, size):
-                writer.write_batch(rows.slice(first, size))
+            for number, first in enumerate(range(0, rows.num_rows, size)):
+                batch = rows.slice(first, size)
+                writer.write_batch(batch, **_checked(batch, number))
                 planner.add(1, sink.tell() - planner.end)
                 yield sink.take()
             if planner.has_index:
@@ -91,7 +103,7 @@ class RecordBatches(RemoteElements):
     """
 
     def __init__(self, store: Store, reference: Reference, rows: int) -> None:
-        super().__init__(store, reference, lambda body: [body], self._load_batch)
+        super().__init__(store, reference, lambda block, first: [block], self._load_batch)
         self._rows = rows
         self._head = b""
 
@@ -107,30 +119,66 @@ class RecordBatches(RemoteElements):
 
     def _load_batch(self, block: bytes, number: int) -> pd.DataFrame:
         self._head = self._head or self.part(_MAGIC_BYTES, self.layout.start)
-        return load_batch(self._head + block, number, len(self), self._rows)
+        if zlib.crc32(self._head) != self.layout.rest:
+            raise AlteredError
+        return load_batch(self._head, block, number, len(self), self._rows)
 
 
-def load_batch(messages: bytes, number: int, batches: int, rows: int) -> pd.DataFrame:
-    """One batch.
+def load_batch(head: bytes, block: bytes, number: int, batches: int, rows: int) -> pd.DataFrame:
+    """Return one batch.
 
-    :param messages: of the head, and of the batch
+    :param head: the bytes of the head, without the magic number
     :param number: of the batch, of so many
     :param rows: of the frame
+    :raises AlteredError: if the block is not the one that was pushed
     :raises FormatError: if they are nothing that :func:`encode` writes
     """
-    table = _read_stream(messages + _END, rows)
+    table = pa.Table.from_batches([_read_batch(head, block, number)])
+    table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    if table.num_rows > rows:
+        raise FormatError("The stored batch has more rows than were pushed.")
     is_last = number == batches - 1
     return frames.from_table(table, rows - table.num_rows if is_last else number * table.num_rows)
 
 
-def _read_stream(data: bytes, rows: int) -> pa.Table:
+def _read_batch(head: bytes, block: bytes, number: int) -> pa.RecordBatch:
+    schema_guard.check_stream(head)
     try:
-        table = arrow.read_stream(data)
-    except (pa.ArrowException, OSError) as error:
+        with pa.ipc.open_stream(pa.BufferReader(head + block + _END)) as reader:
+            if not _HAS_CHECKS:
+                return _second(reader)
+            batch, noted = _second(reader.iter_batches_with_custom_metadata())
+            if noted is not None and noted[_CHECK] != str(_check_of(block, number)).encode():
+                raise AlteredError
+            return batch
+    except (pa.ArrowException, OSError, struct.error) as error:
         raise FormatError(f"The stored batch cannot be read ({type(error).__name__}).") from None
-    if table.num_rows > rows:
-        raise FormatError("The stored batch has more rows than were pushed.")
-    return table
+
+
+def _second(batches: Iterable[T]) -> T:
+    """Return the second of two batches: the head has an empty one.
+
+    :raises AlteredError: if there are not two, for Arrow takes some bytes for the end of a stream
+    """
+    found = list(batches)
+    if len(found) != 2:
+        raise AlteredError
+    return found[1]
+
+
+def _checked(batch: pa.RecordBatch, number: int) -> dict[str, Any]:
+    """Return the argument that writes a batch with its check."""
+    return {"custom_metadata": {_CHECK: str(_check_of(batch.serialize(), number))}} if _HAS_CHECKS else {}
+
+
+def _check_of(message: bytes | pa.Buffer, number: int) -> int:
+    """Return the CRC-32 of the body of a message, which starts from the number of the batch.
+
+    A message is ``FFFFFFFF``, the length of its metadata in 4 bytes, the metadata, and the body.
+    """
+    data = memoryview(message).cast("B")
+    (length,) = _LENGTH.unpack_from(data)
+    return zlib.crc32(data[_LENGTH.size + length :], number)
 
 
 def whole(body: bytes) -> Any:

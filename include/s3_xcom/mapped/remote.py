@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from include.s3_xcom.errors import FormatError, XComError
+from include.s3_xcom.errors import FormatError, as_pushed, decoding_error
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.mapped.ahead import ahead
-from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
+from include.s3_xcom.mapped.layout import ENTRY_BYTES, AlteredError, Block, Layout, from_entry
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.reference import Reference, human_size
-from include.s3_xcom.s3.errors import located, truncated
+from include.s3_xcom.s3.errors import altered, located, truncated
 from include.s3_xcom.s3.store import Store
 
 # Blocks that are loaded at once: one after the other they cost more in handing over than in loading.
@@ -26,7 +26,7 @@ _TOO_FEW = "A block of the object does not hold the elements that it should."
 class RemoteElements:
     """The elements of one object.
 
-    :param split: a block's bytes to those of its elements
+    :param split: a block's bytes, and the number of its first element, to the bytes of its elements
     :param load: the bytes of an element, and its number, to the element
     """
 
@@ -34,7 +34,7 @@ class RemoteElements:
         self,
         store: Store,
         reference: Reference,
-        split: Callable[[bytes], list[bytes]],
+        split: Callable[[bytes, int], list[bytes]],
         load: Callable[[bytes, int], Any],
     ) -> None:
         self.store = store
@@ -101,19 +101,25 @@ class RemoteElements:
         return [element for part in job for element in self._load_part(*part)]
 
     def _load_part(self, data: bytes, first: int, wanted: slice) -> Iterator[Any]:
-        elements = self._split(data)[wanted]
-        if len(elements) != wanted.stop - wanted.start:
+        elements = self._split_block(data, first)[wanted]
+        if wanted.start < 0 or len(elements) != wanted.stop - wanted.start:
             raise FormatError(_TOO_FEW)
         return map(self._load_element, elements, itertools.count(first + wanted.start))
 
+    def _split_block(self, data: bytes, first: int) -> list[bytes]:
+        try:
+            return self._split(data, first)
+        except AlteredError:
+            raise altered(self.reference) from None
+
     def _load_element(self, data: bytes, number: int) -> Any:
         try:
-            return self._load(data, number)
-        except XComError:
-            raise
+            with as_pushed():  # by the check of its block
+                return self._load(data, number)
+        except AlteredError:
+            raise altered(self.reference) from None
         except Exception as error:
-            # What lies in a bucket can be wrong in any way; its content must not get into the message.
-            raise FormatError(f"Element {number} cannot be read ({type(error).__name__}).") from None
+            raise decoding_error(error, f"Element {number} cannot be read") from None
 
     def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)
@@ -130,7 +136,7 @@ class RemoteElements:
             data = self.part(block.offset, block.end)
             transfer.size = len(data)
             transfer.subject = f"{human_size(len(data))} of {self.reference.address}"
-        return block, self._split(data)
+        return block, self._split_block(data, block.first)
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
         """The blocks of some elements, with the elements' numbers."""

@@ -7,6 +7,7 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import PARQUET
-from include.s3_xcom.errors import UnsupportedValueError
-from include.s3_xcom.mapped.layout import Planner, gather, split_lines
+from include.s3_xcom.errors import UnsupportedValueError, as_pushed
+from include.s3_xcom.mapped.layout import Planner, gather, lines_of
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, lines
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3.errors import altered
 from include.s3_xcom.s3.store import Store
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Rows(OfFrame):
     def pulled(cls, store: Store, reference: Reference) -> Rows:
         """The sequence that a reference points to."""
         return cls(
-            RemoteElements(store, reference, split_lines, lambda line, _: tagged_json.loads(line)),
+            RemoteElements(store, reference, lines_of, lambda line, _: tagged_json.loads(line)),
             reference.info.type,
             reference.info.shape,
         )
@@ -43,7 +45,10 @@ class Rows(OfFrame):
         stored = self.stored
         layout = stored.layout
         body = stored.part(0, layout.start) + stored.part(layout.index_end, stored.reference.size)
-        return codecs.decode("parquet", body, rows=self.shape[0])
+        if zlib.crc32(body) != layout.rest:
+            raise altered(stored.reference)
+        with as_pushed():
+            return codecs.decode("parquet", body, rows=self.shape[0])
 
     def encode(self) -> EncodedSequence:
         from include.s3_xcom.codecs.parquet import frames, joined_files
@@ -51,6 +56,7 @@ class Rows(OfFrame):
         parquet = frames.write(frames.to_table(self._source.frame))
         cut = joined_files.footer_start(parquet)
         planner = Planner(cut)
+        planner.rest = zlib.crc32(parquet)
 
         def pieces() -> Iterator[bytes]:
             yield parquet[:cut]

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.errors import FormatError
+from include.s3_xcom.errors import FormatError, format_errors
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.ranges import RangedFile, Span
 from include.s3_xcom.s3.store import Store
@@ -24,7 +24,7 @@ TAIL_BYTES = 64 * 1024
 def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.DataFrame:
     """Some columns of a frame, with its index.
 
-    :raises KeyError: for a column that there is not
+    :raises MissingColumnError: for a column that there is not
     :raises StorageError: if S3 does not give it
     """
     from include.s3_xcom.codecs.parquet import frames
@@ -102,11 +102,8 @@ def _opened(store: Store, reference: Reference) -> Iterator[tuple[RangedFile, pq
 
     with RangedFile(store, reference) as file:
         fetch_footer(file)
-        try:
-            parquet = pq.ParquetFile(pa.PythonFile(file, mode="r"))
-        except pa.ArrowException as error:
-            raise FormatError(f"The stored data is no valid Parquet ({type(error).__name__}).") from None
-        yield file, parquet
+        with format_errors("Parquet"):
+            yield file, pq.ParquetFile(pa.PythonFile(file, mode="r"))
 
 
 def fetch_footer(file: RangedFile) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.interruptions import handled_within
-from include.s3_xcom.mapped.layout import Planner
+from include.s3_xcom.mapped.layout import Planner, sealed
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.private_files import new_directory
 
@@ -29,18 +29,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PADDING = b"\0"  # no Parquet file ends in it
-
 _READ_BYTES = 1024 * 1024
 
 
-def padded(bodies: Iterable[memoryview], footer: Footer, planner: Planner) -> Iterator[bytes | memoryview]:
-    """Parquet files as padded blocks, each noted in the footer over all."""
+def as_blocks(bodies: Iterable[memoryview], footer: Footer, planner: Planner) -> Iterator[bytes | memoryview]:
+    """Write Parquet files as sealed blocks, each noted in the footer over all."""
     for body in bodies:
         footer.append(body, planner.end)
-        size = planner.add(1, len(body))
-        yield body
-        yield PADDING * (size - len(body))
+        yield from sealed(body, 1, planner)
 
 
 class Stream:
@@ -171,7 +167,7 @@ class FrameChunks(Stream):
                 parts.add(rows, table.schema.metadata[frames.METADATA_KEY])
                 yield frames.write(table)
 
-        yield from padded(bodies(), footer, planner)
+        yield from as_blocks(bodies(), footer, planner)
         note_shape(parts.rows, width)
         if not len(parts):
             yield empty

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1024 * 1024
 """Read at a time. Must arrive within ``read_timeout``: a socket's own timeout starts anew with each byte."""
 
+_PARTIAL_CONTENT = 206
+
 HEALTHY_BYTES = 16 * 1024 * 1024
 """After so many without a break, the attempts are counted anew."""
 
@@ -44,7 +46,8 @@ class Body(io.RawIOBase):
         self._reference = reference
         self._start, self._stop = span or (0, reference.size)
         self._position = self._start
-        self._digest = hashlib.sha256() if span is None and reference.sha256 else None
+        is_whole = (self._start, self._stop) == (0, reference.size)
+        self._digest = hashlib.sha256() if is_whole and reference.sha256 else None
         self._attempts = 1
         self._last_break = self._position
         self.failed = False
@@ -123,12 +126,30 @@ class Body(io.RawIOBase):
         byte_range = {} if whole else {"Range": f"bytes={self._position}-{self._stop - 1}"}
         with self._translated():
             response = get_pinned(self._store.client, self._reference, byte_range)
-        # Absent where a proxy sends the answer in chunks.
-        length = response.get("ContentLength", self._stop - self._position)
-        if length != self._stop - self._position:
+        error = self._misfit(response, is_range=not whole)
+        if error is not None:
             response["Body"].close()
-            raise errors.truncated(self._reference, length, self._stop - self._position)
+            raise error
         return response["Body"]
+
+    def _misfit(self, response: dict[str, Any], *, is_range: bool) -> XComError | None:
+        """Return an error if an answer holds other bytes than those from the position on; None if it fits.
+
+        https://www.rfc-editor.org/rfc/rfc9110#name-206-partial-content
+        """
+        wanted = self._stop - self._position
+        length = response.get("ContentLength")  # None where a proxy sends the answer in chunks
+        is_partial = response["ResponseMetadata"]["HTTPStatusCode"] == _PARTIAL_CONTENT
+        if is_range:
+            expected = f"bytes {self._position}-{self._stop - 1}/{self._reference.size}"
+            # rclone answers 200 to a range that it sends as asked: its length tells.
+            if response.get("ContentRange") != expected or not (is_partial or length == wanted):
+                return errors.other_bytes(self._reference, self._position, self._stop)
+        elif "ContentRange" in response or is_partial:
+            return errors.other_bytes(self._reference, self._position, self._stop)
+        if length not in (None, wanted):
+            return errors.truncated(self._reference, length, wanted)
+        return None
 
     def _translated(self) -> Any:
         reference = self._reference

@@ -118,11 +118,25 @@ def truncated(reference: Reference, found: int, expected: int) -> IntegrityError
 
 
 def altered(reference: Reference) -> IntegrityError:
-    """The error for an object that arrived with other content than was pushed."""
+    """Return the error for an object that arrived with other content than was pushed."""
     return IntegrityError(
         f"Cannot pull {reference.owner}, {reference.address}: what arrived is not what was pushed (by its "
-        "SHA-256), though S3 says that it is the same object. Without TLS, any part of the network may have "
-        "changed it: clear this task, so that it tries again."
+        "checksum), though S3 says that it is the same object. A proxy may have answered with other bytes, "
+        "and without TLS any part of the network may have changed them: clear this task, so that it tries "
+        "again."
+    )
+
+
+def other_bytes(reference: Reference, start: int, stop: int) -> IntegrityError:
+    """Return the error for an answer with other bytes of the object than were asked for.
+
+    :param start: the first byte that was asked for
+    :param stop: the one after the last
+    """
+    return IntegrityError(
+        f"Cannot pull {reference.owner}, {reference.address}: S3 was asked for bytes {start:,} to "
+        f"{stop - 1:,}, and answered with others. The S3 server, or a proxy before it, ignores or changes "
+        "the header `Range`: reach S3 without that proxy, or have it pass the header on."
     )
 
 

@@ -13,7 +13,7 @@ from include.s3_xcom.codecs import bundle, tagged_json
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped import record_batches
 from include.s3_xcom.mapped.items import decode_member, member
-from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry, split_lines
+from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry, lines_of
 
 _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each element lies."
 
@@ -64,7 +64,7 @@ def look_at_members(file: LimitedFile, at: At) -> Shown:
         return Shown(tree=Node("", "no elements"))
     number = _within(at.element, layout)
     try:
-        name, data = member(_block(file, layout, number)[1])
+        name, data = member(_block(file, layout, number)[1], number)
     except TooMuchError as error:
         return _too_much(error, number, layout)
     bombs.check_parts([(name, data)])
@@ -86,9 +86,9 @@ def look_at_wide_batches(file: LimitedFile, at: At) -> Shown:
         _, data = _block(file, layout, number)
     except TooMuchError as error:
         return _too_much(error, number, layout)
-    stream = head[bombs.MAGIC_BYTES :] + data
-    bombs.check_stream(stream)
-    frame = record_batches.load_batch(stream, number, layout.length, file.reference.info.shape[0])
+    head = head[bombs.MAGIC_BYTES :]
+    bombs.check_stream(head + data)
+    frame = record_batches.load_batch(head, data, number, layout.length, file.reference.info.shape[0])
     shown = of_value(frame, at)
     shown.notes.insert(0, f"Batch {number:,}, of {len(frame):,} rows.")
     shown.elements, shown.of_elements = (number, number + 1), layout.length
@@ -127,7 +127,7 @@ def _lines(file: LimitedFile, layout: Layout, number: int, load: Any) -> list[An
     if not layout.length:
         return []
     block, data = _block(file, layout, number)
-    lines = split_lines(data)[number - block.first :]
+    lines = lines_of(data, block.first)[number - block.first :]
     try:
         return [load(line) for line in lines]
     except FormatError:  # it holds what is not rebuilt here, such as a class

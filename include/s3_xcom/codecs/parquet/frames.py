@@ -273,7 +273,7 @@ def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[lis
 
     :param schema: of the file
     :param labels: of the columns; None: all
-    :raises KeyError: for a label that there is not
+    :raises MissingColumnError: for a label that there is not
     """
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
     count = len(meta["columns"])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from include.s3_xcom.codecs import pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import columns
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import MissingColumnError, UnsupportedValueError
 
 MAX_UNSTORED_ROWS = 10_000_000
 """Of an index of several ranges. They take space in memory, but none in the file, and a file without columns
@@ -106,13 +106,13 @@ def _as_objects(level: columns.Spec) -> columns.Spec:
 def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
     """Where columns stand, by their labels, in the order asked for.
 
-    :raises KeyError: for a label that there is not
+    :raises MissingColumnError: for a label that there is not
     """
     positions = []
     for label in labels:
         found = [position for position, name in enumerate(names) if _is_label(name, label)]
         if not found:
-            raise KeyError(f"There is no column {label!r:.60}.")
+            raise MissingColumnError(f"There is no column {label!r:.60}.")
         positions += found
     return positions
 

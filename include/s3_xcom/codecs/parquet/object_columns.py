@@ -32,8 +32,9 @@ _BEFORE_LETTERS = len(marshal.dumps([]))
 _MAX_JOINED = 2**31 // 4
 """Characters, of at most 4 bytes each: Arrow's offsets have 32 bits."""
 
-_REFUSALS = (NotExactError, UnsupportedValueError, pa.ArrowException, OverflowError, ValueError)
-"""What an encoder raises where Arrow's type does not hold the objects, such as an integer beyond 64 bits."""
+_REFUSALS = (NotExactError, UnsupportedValueError, pa.ArrowException, OverflowError, UnicodeEncodeError)
+"""Errors of encoders and pyarrow where Arrow's type does not hold the objects: an integer beyond 64 bits, or
+a lone surrogate. Any other is a fault of this program."""
 
 
 def encode(values: np.ndarray) -> tuple[pa.Array, Spec]:

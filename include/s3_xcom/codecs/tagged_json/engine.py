@@ -23,7 +23,7 @@ from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import Attachment, Pulling
 from include.s3_xcom.codecs.tagged_json import classes, runs, stdlib, zones
 from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_str, from_base64, tag, to_base64
-from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
+from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError, decoding_error
 from include.s3_xcom.reference import RESERVED
 
 MAX_DEPTH = 128
@@ -422,8 +422,5 @@ def _decode_blob(name: str, data: bytes) -> Any:
 def _called(decoder: Callable[..., Any], name: str, fields: dict[str, Any]) -> Any:
     try:
         return decoder(**fields)
-    except XComError:
-        raise
     except Exception as error:
-        # What lies in a bucket can be wrong in any way; its content must not get into the message.
-        raise FormatError(f"The stored JSON has a malformed {name} ({type(error).__name__}).") from None
+        raise decoding_error(error, f"The stored JSON has a malformed {name}") from None
