@@ -176,7 +176,16 @@ def _index(size: int) -> st.SearchStrategy:
     )
     named = st.builds(lambda index, name: index.rename(name), one, name)
     multi = st.builds(_multi_index, named, named)
-    return named | multi
+    codes = st.lists(st.integers(-1, 1), min_size=size, max_size=size)
+    return named | multi | st.builds(_index_of_levels, _column(2), codes, codes)
+
+
+def _index_of_levels(values: pd.Series, codes: list[int], others: list[int]) -> pd.MultiIndex:
+    """Two levels, of which labels may be missing, values unused, and the order any."""
+    try:
+        return pd.MultiIndex([_index_of(values), ["b", "a"]], [codes, others], names=[None, "other"])
+    except (TypeError, ValueError):  # equal values, or such as are not hashable
+        reject()
 
 
 def _sparse(items: pd.Series, dtype: str, fill: Any) -> pd.Series:

@@ -24,7 +24,6 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
-from include.s3_xcom.codecs.parquet import indexes
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests.helpers.same import assert_same, round_trip
 
@@ -210,11 +209,64 @@ def test_an_index_whose_levels_are_ranges_comes_back(index):
         assert_same(round_trip(value), value)
 
 
-def test_a_long_index_whose_levels_are_ranges_comes_back(monkeypatch):
-    monkeypatch.setattr(indexes, "MAX_UNSTORED_ROWS", 1)
-    again = round_trip(RANGES[[0, 4]])
-    assert again.equals(RANGES[[0, 4]])
-    assert again.names == RANGES.names
+LEVELS = {
+    "integers beyond floats": pd.Index([2**53 + 1, 5, -7]),
+    "unsigned": pd.Index(np.array([2**64 - 1, 1], "u8")),
+    "booleans": pd.Index([True, False]),
+    "floats": pd.Index([1.5, -2.0]),
+    "texts": pd.Index(["b", "a"]),
+    "dates": pd.DatetimeIndex(["2020-01-02", "2019-01-01"]),
+    "dates in a zone": pd.DatetimeIndex(["2020-01-02", "2019-01-01"], tz="Europe/Rome"),
+    "spans": pd.to_timedelta([5, 1]),
+    "periods": pd.PeriodIndex(["2020-01", "2019-01"], freq="M"),
+    "intervals": pd.IntervalIndex.from_breaks([0, 1, 2]),
+    "categories": pd.CategoricalIndex(["x", "y"], categories=["y", "x", "z"], ordered=True),
+    "Int64": pd.Index(pd.array([2**60 + 1, 3], dtype="Int64")),
+    "range": pd.RangeIndex(5, 1, -2),
+    "Decimals": pd.Index([decimal.Decimal("1.10"), decimal.Decimal("2")], dtype=object),
+    "anything": pd.Index([1, "a", (1, 2)], dtype=object, tupleize_cols=False),
+    "tuples with NaN": pd.Index([(1, float("nan")), (2,)], dtype=object, tupleize_cols=False),
+}
+
+
+@pytest.mark.parametrize("codes", [[0, -1, 1], [1, 0, 1], [-1, -1, -1], [1, 1, 1], []], ids=str)
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels_and_codes_come_back_also_where_labels_are_missing(name, codes):
+    index = pd.MultiIndex([LEVELS[name], ["u", "v"]], [codes, [0, 1, 0][: len(codes)]], names=["n", None])
+    numbers = list(range(len(index)))
+    for value in (
+        index,
+        pd.DataFrame({"x": numbers}, index=index),
+        pd.Series(numbers, index=index, dtype="int64"),
+        pd.DataFrame([numbers], columns=index),
+    ):
+        assert_same(round_trip(value), value)
+
+
+@pytest.mark.parametrize("order", ["sorted", "as they come", "any", "with some unused", "with many unused"])
+def test_long_levels_and_their_codes_come_back(order):
+    chance = np.random.default_rng(0)
+    numbers = chance.permutation(5000) + 2**60
+    rows = {"with some unused": 4500, "with many unused": 100}.get(order, 5000)
+    codes = np.append(chance.permutation(5000)[:rows], -1)
+    if order == "as they come":
+        codes = np.append(np.arange(5000), -1)
+    index = pd.MultiIndex(
+        [pd.Index(np.sort(numbers) if order == "sorted" else numbers), ["a"]], [codes, [0] * len(codes)]
+    )
+    again = round_trip(pd.DataFrame(index=index)).index
+    assert [level.dtype for level in again.levels] == [level.dtype for level in index.levels]
+    assert again.equals(index)
+    if order == "with many unused":
+        assert len(again.levels[0]) == 100
+    else:
+        assert_same(again, index)
+
+
+def test_a_level_that_has_a_value_twice_is_refused():
+    index = pd.MultiIndex([[1, 1], ["a"]], [[0, 1], [0, 0]], verify_integrity=False)
+    with pytest.raises(UnsupportedValueError, match=r"at value\['index'\], a level of it has a value twice"):
+        codecs.encode(pd.DataFrame(index=index))
 
 
 def test_levels_named_by_numbers_keep_their_places():

@@ -80,6 +80,8 @@ def of_frame(value: Any) -> Values:
     """A DataFrame, Series, Index or array of pandas."""
     import pandas as pd
 
+    from include.s3_xcom.codecs.parquet import indexes
+
     if isinstance(value, pd.Index):
         value = pd.DataFrame(index=value)
     elif not isinstance(value, (pd.DataFrame, pd.Series)):
@@ -90,8 +92,10 @@ def of_frame(value: Any) -> Values:
         column = frame.iloc[:, i]
         values = _as_list(column)
         columns.append((str(frame.columns[i]), _kind(str(column.dtype), values), values))
-    levels = [frame.index.get_level_values(i) for i in range(frame.index.nlevels)]
-    index = [("" if level.name is None else str(level.name), _as_list(level)) for level in levels]
+    head = frame.index[:CHARTED_ROWS]
+    index = [
+        ("" if name is None else str(name), indexes.labels_of(head, i)) for i, name in enumerate(head.names)
+    ]
     return Values(columns, index)
 
 

@@ -91,10 +91,12 @@ def _csv(value: Any, with_header: bool) -> bytes:
     import pandas as pd
     import pyarrow as pa
 
+    from include.s3_xcom.codecs.parquet import indexes
+
     if isinstance(value, pa.Table):
         return _csv_of_arrow(value, with_header)
     if isinstance(value, pd.Index):
-        levels = {i: value.get_level_values(i) for i in range(value.nlevels)}
+        levels = {i: pd.Series(indexes.labels_of(value, i), dtype=object) for i in range(value.nlevels)}
         value = pd.DataFrame(levels).set_axis(list(value.names), axis=1)
     elif not isinstance(value, (pd.DataFrame, pd.Series)):
         value = pd.Series(value, name="values")

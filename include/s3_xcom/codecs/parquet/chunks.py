@@ -76,10 +76,12 @@ def _check_alike(frame: pd.DataFrame, first: pd.DataFrame) -> None:
             )
     if type(frame.index) is not type(first.index) or list(frame.index.names) != list(first.index.names):
         raise UnsupportedValueError("its index is of another kind than that of the first")
-    for level in range(first.index.nlevels):
-        dtypes = [index.get_level_values(level).dtype for index in (frame.index, first.index)]
-        if not _same_dtype(*dtypes):
-            raise UnsupportedValueError("its index has other dtypes than that of the first")
+    if not all(map(_same_dtype, _dtypes(frame.index), _dtypes(first.index))):
+        raise UnsupportedValueError("its index has other dtypes than that of the first")
+
+
+def _dtypes(index: pd.Index) -> list[Any]:
+    return [level.dtype for level in index.levels] if isinstance(index, pd.MultiIndex) else [index.dtype]
 
 
 def _same_dtype(one: Any, other: Any) -> bool:

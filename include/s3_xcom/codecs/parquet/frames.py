@@ -17,7 +17,7 @@ import pyarrow as pa
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, pandas_metadata, tables
-from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
 
@@ -185,8 +185,6 @@ def _from_table(
     if first is not None:
         levels = meta["index"]["levels"]
         meta["index"]["levels"] = [indexes.slice_level(level, first, table.num_rows) for level in levels]
-    _check_ranges(meta["labels"], len(meta["columns"]))
-    _check_ranges(meta["index"], table.num_rows if table.num_columns else indexes.MAX_UNSTORED_ROWS)
     specs, names = meta["columns"], indexes.decode_labels(meta["labels"])
     if positions is not None:
         specs, names = [specs[i] for i in positions], names[positions]
@@ -194,17 +192,6 @@ def _from_table(
     arrays = table.columns[: len(specs)]
     del table  # with the arrays, each of which is freed when it is decoded
     return made_of([columns.decode(arrays.pop(0), spec) for spec in specs], index, names, meta)
-
-
-def _check_ranges(spec: dict[str, Any], length: int) -> None:
-    """A range takes no space where it is stored, but as one of several levels it does in memory.
-
-    :raises FormatError: if one is longer than what it labels
-    """
-    if spec["multi"] and any(
-        level["kind"] == "range" and len(range(*level["range"])) > length for level in spec["levels"]
-    ):
-        raise FormatError("The stored labels are more than what they label.")
 
 
 def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta: dict[str, Any]) -> Any:

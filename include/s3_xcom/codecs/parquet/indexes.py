@@ -13,24 +13,37 @@ from include.s3_xcom.codecs import pandas_releases, tagged_json
 from include.s3_xcom.codecs.parquet import columns
 from include.s3_xcom.errors import MissingColumnError, UnsupportedValueError
 
-MAX_UNSTORED_ROWS = 10_000_000
-"""Of an index of several ranges. They take space in memory, but none in the file, and a file without columns
-does not tell how many rows it has."""
+MAX_UNUSED = 1000
+"""Unused values of a MultiIndex's level that are stored beyond as many as there are rows; with more, none."""
+
+FEW_VALUES = 100
+"""A level of at most so many values is stored once more beside the column, whatever their order."""
 
 Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
 
 
 def encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list[pa.Array], dict[str, Any]]:
-    """The arrays of an index, and how it is made of them. A range needs none."""
+    """Return the arrays of an index, and how it is made of them. A range needs none.
+
+    A level of a MultiIndex is an array of its values, with a null where a label is missing. So that its own
+    values come back, and the codes that point to them, its specification says in which order they stand::
+
+        levels [5, 2], codes [0, -1, 1]     [5, null, 2]     "order": an Arrow array of 5 and 2, as text
+
+    Of more values than :data:`FEW_VALUES`, "order" is "appearance" or "sorted", if they stand so.
+    """
     arrays, specs = [], []
-    for level in _levels(index):
-        if type(level) is pd.RangeIndex:
-            specs.append({"kind": "range", "range": [level.start, level.stop, level.step]})
+    for level, codes in _levels(index):
+        if type(level) is pd.RangeIndex and codes is None:
+            specs.append({"kind": "range", "range": _bounds(level)})
             continue
         try:
             array, spec = encode(columns.values_of(level))
         except UnsupportedValueError as error:
             raise error.inside("index") from None
+        if codes is not None:
+            spec = {**spec, **_order(level, codes, array, spec)}
+            array = array.take(pa.array(codes, mask=codes < 0))
         arrays.append(array)
         specs.append(spec)
     encoded = {
@@ -41,39 +54,96 @@ def encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list
     return arrays, {**encoded, **columns.encode_freq(index)}
 
 
+def _order(level: pd.Index, codes: np.ndarray, array: pa.Array, spec: columns.Spec) -> dict[str, Any]:
+    """Return what decoding needs to bring the values of a level into their order.
+
+    :param array: the values, encoded
+    :raises UnsupportedValueError: if a value stands there twice
+    """
+    present = pd.unique(codes[codes >= 0])
+    if type(level) is pd.RangeIndex:
+        return {"order": _bounds(level)}
+    is_plain = not pa.types.is_nested(array.type) and spec.get("content") != "json"
+    if len(level) > FEW_VALUES and is_plain and len(present) == len(level):
+        if (present[1:] > present[:-1]).all():
+            return {"order": "appearance"}
+        if level.is_monotonic_increasing:
+            return {"order": "sorted"}
+    if not level.is_unique:
+        raise UnsupportedValueError("a level of it has a value twice. Return frame.reset_index()", ("index",))
+    return {"order": columns.to_text(array)}
+
+
 def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
-    """The index whose arrays start at a column of the table."""
-    levels, names = [], spec["names"]
-    for level in spec["levels"]:
-        if level["kind"] == "range":
-            levels.append(pd.RangeIndex(*level["range"]))
-        else:
-            levels.append(columns.to_index(columns.decode(table.column(first), level)))
-            first += 1
+    """Return the index whose arrays start at a column of the table. Inverse of :func:`encode_index`."""
+    names = spec["names"]
     if spec["multi"]:
-        return _multi_index(levels, names)
-    return columns.with_freq(levels[0].rename(names[0]), spec)
+        decoded = [_decode_level(table.column(first + i), level) for i, level in enumerate(spec["levels"])]
+        return _multi_index(decoded, names)
+    (level,) = spec["levels"]
+    if level["kind"] == "range":
+        return pd.RangeIndex(*level["range"], name=names[0])
+    index = columns.to_index(columns.decode(table.column(first), level))
+    return columns.with_freq(index.rename(names[0]), spec)
+
+
+def _decode_level(array: pa.ChunkedArray, spec: columns.Spec) -> tuple[pd.Index, np.ndarray]:
+    """Return the values of a level, and for each row the code of its value."""
+    is_valid = array.is_valid()
+    # Without the nulls: with them, integers would be floats.
+    values = columns.decode(array.filter(is_valid) if array.null_count else array, spec)
+    found, distinct = pd.factorize(values, use_na_sentinel=False)
+    level, order = columns.to_index(distinct), spec["order"]
+    if order == "sorted":
+        places = level.argsort()
+        level, positions = level.take(places), np.argsort(places)
+    elif order == "appearance":
+        positions = np.arange(len(level))
+    else:
+        whole = pd.RangeIndex(*order) if isinstance(order, list) else _from_text(order, spec)
+        level, positions = whole, _positions(whole, level)
+    codes = np.full(len(array), -1)
+    codes[is_valid.to_numpy()] = positions[found]
+    return level, codes
+
+
+def _from_text(text: str, spec: columns.Spec) -> pd.Index:
+    return columns.to_index(columns.decode(columns.from_text(text), spec))
+
+
+def _positions(whole: pd.Index, values: pd.Index) -> np.ndarray:
+    """Return where some values stand among all of a level."""
+    positions = whole.get_indexer(values)
+    if (positions < 0).any():  # a tuple with NaN equals no other: their texts do
+        numbers = {text: number for number, text in enumerate(tagged_json.dumps_many(list(whole)))}
+        positions = np.array([numbers[text] for text in tagged_json.dumps_many(list(values))])
+    return positions
 
 
 def joined(indexes: list[pd.Index]) -> pd.Index:
-    """Indexes of the same dtypes, one behind the other. Index.append() would guess dtypes for objects."""
-    levels = [
-        columns.to_index(columns.joined([columns.values_of(level) for level in same_levels]))
-        for same_levels in zip(*map(_levels, indexes))
-    ]
+    """Return indexes of the same dtypes, one behind the other. Index.append() would guess other dtypes."""
     names = indexes[0].names
-    if isinstance(indexes[0], pd.MultiIndex):
-        return _multi_index(levels, names)
-    return levels[0].rename(names[0])
+    if not isinstance(indexes[0], pd.MultiIndex):
+        return columns.to_index(columns.joined(list(map(columns.values_of, indexes)))).rename(names[0])
+    return _multi_index([_joined_level(indexes, i) for i in range(indexes[0].nlevels)], names)
 
 
-def _multi_index(levels: list[pd.Index], names: Sequence[Any]) -> pd.MultiIndex:
-    """An index of several levels. pandas sorts each, which fails for Decimals that are no numbers."""
-    try:
-        return pd.MultiIndex.from_arrays(levels, names=names)
-    except ArithmeticError:
-        codes, values = zip(*map(pd.factorize, levels))
-        return pd.MultiIndex(list(map(columns.to_index, values)), codes, names=names)
+def _joined_level(indexes: list[pd.MultiIndex], number: int) -> tuple[pd.Index, np.ndarray]:
+    """Return one level of several indexes, each value once, and the codes of all their rows."""
+    levels = [index.levels[number] for index in indexes]
+    values = columns.joined(list(map(columns.values_of, levels)))
+    positions, distinct = pd.factorize(values, use_na_sentinel=False)
+    starts = np.cumsum([0, *map(len, levels)])
+    codes = [
+        np.where(index.codes[number] < 0, -1, np.append(positions, -1)[index.codes[number] + start])
+        for index, start in zip(indexes, starts)
+    ]
+    return columns.to_index(distinct), np.concatenate(codes)
+
+
+def _multi_index(levels: list[tuple[pd.Index, np.ndarray]], names: Sequence[Any]) -> pd.MultiIndex:
+    values, codes = zip(*levels)
+    return pd.MultiIndex(values, codes, names=names, verify_integrity=False)
 
 
 def slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any]:
@@ -126,11 +196,9 @@ def _is_label(name: Any, label: Any) -> bool:
 
 def index_names(index: pd.Index) -> list[str]:
     """Names for the index's columns, as pandas gives them in its own Parquet."""
-    return [
-        name if isinstance(name, str) else f"__index_level_{i}__"
-        for i, (name, level) in enumerate(zip(index.names, _levels(index)))
-        if type(level) is not pd.RangeIndex
-    ]
+    if type(index) is pd.RangeIndex:
+        return []
+    return [name if isinstance(name, str) else f"__index_level_{i}__" for i, name in enumerate(index.names)]
 
 
 def unique_names(labels: list[Any]) -> list[str]:
@@ -147,12 +215,33 @@ def unique_names(labels: list[Any]) -> list[str]:
     return names
 
 
-def _levels(index: pd.Index) -> list[pd.Index]:
+def _levels(index: pd.Index) -> list[tuple[pd.Index, np.ndarray | None]]:
+    """Return the values of each level of a MultiIndex with their codes; of another index, itself without."""
     # Without their names: a number that is a level's name would be taken for that, not for a position.
     nameless = index.set_names([None] * index.nlevels)
     if not isinstance(index, pd.MultiIndex):
-        return [nameless]
-    levels = list(map(nameless.get_level_values, range(index.nlevels)))
-    if len(index) <= MAX_UNSTORED_ROWS:
-        return levels
-    return [pd.Index(level.to_numpy()) if type(level) is pd.RangeIndex else level for level in levels]
+        return [(nameless, None)]
+    return [_without_many_unused(*each) for each in zip(nameless.levels, nameless.codes)]
+
+
+def _without_many_unused(level: pd.Index, codes: np.ndarray) -> tuple[pd.Index, np.ndarray]:
+    """Return a level without its unused values, if these would outweigh the rows."""
+    used = np.unique(codes[codes >= 0])
+    if len(level) - len(used) <= len(codes) + MAX_UNUSED or type(level) is pd.RangeIndex:
+        return level, codes
+    return level.take(used), np.where(codes < 0, -1, np.searchsorted(used, codes))
+
+
+def labels_of(index: pd.Index, number: int) -> list[Any]:
+    """Return the labels of one level, None where one is missing.
+
+    get_level_values() would make floats of integers then.
+    """
+    if not isinstance(index, pd.MultiIndex):
+        return list(index)
+    level, codes = index.levels[number], index.codes[number]
+    return [None if code < 0 else level[code] for code in codes]
+
+
+def _bounds(index: pd.RangeIndex) -> list[int]:
+    return [index.start, index.stop, index.step]

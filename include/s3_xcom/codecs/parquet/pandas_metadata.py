@@ -20,7 +20,7 @@ def of(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
 
     :param names: of the columns in the file
     """
-    if _is_read_as_it_is(frame):
+    if _is_read_as_it_is(frame) or isinstance(frame.columns, pd.MultiIndex):
         return {}
     names_of_index = [name for name in frame.index.names if name is not None]
     if not all(isinstance(label, str) for label in [*frame.columns, *names_of_index]):
