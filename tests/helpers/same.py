@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars
+import pyarrow as pa
 
 from include.s3_xcom import codecs
 
@@ -203,3 +204,12 @@ def round_trip(value: Any) -> Any:
     """A value as an object's bytes, and back."""
     encoded = codecs.encode(value)
     return codecs.decode(encoded.codec, bytes(encoded.body))
+
+
+def assert_same_arrow(actual: pa.ChunkedArray, expected: pa.ChunkedArray, path: str = "array") -> None:
+    """Equal in type, dictionaries and values, and valid: reading an invalid one can end the process."""
+    actual.validate(full=True)
+    assert actual.type == expected.type, f"{path}: {actual.type}"
+    actual, expected = (pa.chunked_array([array.combine_chunks()]) for array in (actual, expected))
+    # NaN equals nothing, but its text does.
+    assert actual.equals(expected) or str(actual.to_pylist()) == str(expected.to_pylist()), path

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from include.s3_xcom.codecs.parquet import chunks, frames
@@ -70,3 +71,14 @@ def test_what_is_missing_in_the_first_may_be_anything_later_on(content):
     alike = chunks.Chunks()
     for name in itertools.chain(["None"], [content] * 2, ["None"]):
         assert_same(frame(name), frames.from_table(alike.table(frame(name))))
+
+
+def test_a_chunk_that_is_stored_as_another_type_is_refused_by_its_column():
+    def chunk(seconds: int) -> pd.DataFrame:
+        array = pa.chunked_array([pa.array([seconds], pa.timestamp("s"))])
+        return pd.DataFrame({"when": pd.arrays.ArrowExtensionArray(array)})
+
+    alike = chunks.Chunks()
+    alike.table(chunk(0))
+    with pytest.raises(UnsupportedValueError, match=r"'when'\], it is stored as int64, and as timestamp"):
+        alike.table(chunk(2**62))

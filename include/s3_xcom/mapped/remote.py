@@ -113,13 +113,13 @@ class RemoteElements:
             raise altered(self.reference) from None
 
     def _load_element(self, data: bytes, number: int) -> Any:
-        try:
-            with as_pushed():  # by the check of its block
+        with as_pushed():  # by the check of its block
+            try:
                 return self._load(data, number)
-        except AlteredError:
-            raise altered(self.reference) from None
-        except Exception as error:
-            raise decoding_error(error, f"Element {number} cannot be read") from None
+            except AlteredError:
+                raise altered(self.reference) from None
+            except Exception as error:
+                raise decoding_error(error, f"Element {number} cannot be read") from None
 
     def _holds(self, block: Block, elements: list[bytes], number: int) -> bool:
         return block.first <= number < block.first + len(elements)

@@ -103,7 +103,17 @@ class FrameRows:
         """Some rows at a time by columns, and how many rows there are."""
         for first in range(start, stop, CHUNK_ELEMENTS):
             part = self.frame.iloc[first : min(first + CHUNK_ELEMENTS, stop)]
-            yield [_python_values(part.iloc[:, i]) for i in range(part.shape[1])], len(part)
+            yield [self._python_values(part.iloc[:, i]) for i in range(part.shape[1])], len(part)
+
+    def _python_values(self, column: pd.Series) -> list[Any]:
+        try:
+            return _python_values(column)
+        except (ValueError, OverflowError) as error:  # of pandas and pyarrow, whose errors are such as well
+            raise UnsupportedValueError(
+                f"rows() gives Python's own values, which cannot hold one of its dtype {column.dtype} "
+                f"({type(error).__name__}). Cast the column, or return batches(frame, size)",
+                (column.name,),
+            ) from None
 
 
 def rows(frame: Any) -> Rows:

@@ -46,7 +46,7 @@ class Chunks:
         kinds = iter(self._kinds)
         table = frames.to_table(frame, lambda values: _fitted(values, next(kinds, None)))
         if not table.schema.equals(self._schema):  # names and types
-            raise UnsupportedValueError("its index has other levels or types than that of the first")
+            raise _other_types(table.schema, self._schema, frame.columns)
         return table
 
     def _encode_first(self, values: columns.Values) -> tuple[pa.Array, Spec]:
@@ -61,6 +61,18 @@ class Chunks:
         """
         if self._schema is not None:
             _check_alike(frame, self._first)
+
+
+def _other_types(found: pa.Schema, expected: pa.Schema, labels: pd.Index) -> UnsupportedValueError:
+    """Return the error for a frame that is stored as other types than the first."""
+    for label, field, first in zip(labels, found, expected):
+        if field.type != first.type:
+            return UnsupportedValueError(
+                f"it is stored as {field.type}, and as {first.type} in the first. Cast it in the query, or "
+                "convert each chunk with astype()",
+                (label,),
+            )
+    return UnsupportedValueError("its index has other levels or types than that of the first")
 
 
 def _check_alike(frame: pd.DataFrame, first: pd.DataFrame) -> None:

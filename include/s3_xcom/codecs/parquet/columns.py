@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.s3_xcom.codecs import arrow, pandas_releases, tagged_json
-from include.s3_xcom.codecs.parquet import object_columns
+from include.s3_xcom.codecs.parquet import arrow_columns, object_columns
 from include.s3_xcom.codecs.tagged_json import zones
 from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
@@ -239,13 +239,17 @@ def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
     array = values.__arrow_array__()
-    return array, {"type": to_text(pa.array([], array.type))}
+    whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    stored, dictionaries = arrow_columns.stored(whole)
+    spec = {"type": to_text(pa.array([], array.type))}
+    return stored, spec | ({"dictionaries": list(map(to_text, dictionaries))} if dictionaries else {})
 
 
 def _decode_arrow(array: pa.ChunkedArray, spec: Spec) -> Values:
-    # Parquet names the fields of some types anew.
-    kind = from_text(spec["type"]).type
-    return pd.arrays.ArrowExtensionArray(array if str(array.type) == str(kind) else array.cast(kind))
+    dictionaries = [from_text(text).combine_chunks() for text in spec.get("dictionaries", ())]
+    return pd.arrays.ArrowExtensionArray(
+        arrow_columns.rebuilt(array, from_text(spec["type"]).type, dictionaries)
+    )
 
 
 _EXTENSIONS = {
