@@ -140,7 +140,7 @@ def _stored(array: pa.Array, dictionaries: list[pa.Array]) -> pa.Array:
         return _struct(stored_kind, fields, array)
     if types.is_map(kind):
         array = array.cast(pa.list_(_entries(kind)))
-    values = _stored(array.flatten(), dictionaries)
+    values = _stored(_values(array), dictionaries)
     make = pa.large_list if types.is_large_list(kind) else pa.list_
     return _lists(make(values.type), values, array)
 
@@ -162,8 +162,8 @@ def _rebuilt(array: pa.Array, kind: pa.DataType, dictionaries: Iterator[pa.Array
         fields = [_rebuilt(field, kind[i].type, dictionaries) for i, field in enumerate(array.flatten())]
         return _struct(kind, fields, array)
     if types.is_map(kind):
-        return _lists(kind, _rebuilt(array.flatten(), _entries(kind), dictionaries), array)
-    values = _rebuilt(array.flatten(), kind.value_type, dictionaries)
+        return _lists(kind, _rebuilt(_values(array), _entries(kind), dictionaries), array)
+    values = _rebuilt(_values(array), kind.value_type, dictionaries)
     if not types.is_fixed_size_list(kind):
         return _lists(kind, values, array)
     # A null has room for its values as well.
@@ -193,6 +193,13 @@ def _lists(kind: pa.DataType, values: pa.Array, like: pa.Array) -> pa.Array:
     width = "i8" if pa.types.is_large_list(kind) else "i4"
     offsets = pa.py_buffer(np.cumsum([0, *lengths], dtype=width))
     return pa.Array.from_buffers(kind, len(like), [_validity(like), offsets], children=[values])
+
+
+def _values(array: pa.Array) -> pa.Array:
+    """Return the values of all lists that are no null, one behind the other."""
+    if array.null_count == len(array):  # pyarrow 11 fails to flatten fixed lists then
+        return pa.array([], array.type.value_type)
+    return array.flatten()
 
 
 def _is_valid(array: pa.Array) -> np.ndarray:
