@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,9 +62,11 @@ class Stack:
         self.s3.launch()  # it takes longest: the others start meanwhile
         self.postgres.start()
         self._tell(f"Postgres on 127.0.0.1:{self.postgres.port}", start)
-        self.airflow.prepare()
+        with ThreadPoolExecutor() as threads:
+            making = threads.submit(self.s3.wait)
+            self.airflow.prepare()  # which notes the database in the bucket
+            making.result()
         self._tell("Airflow's database and connections", start)
-        self.s3.wait()
         self._tell(f"{self.s3.name} S3 on {self.s3.url}", start)
 
     def _tell(self, line: str, start: float) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from include.s3_xcom.s3 import database_note
+from include.s3_xcom.s3.store import Store
 from tests.helpers.outside import bucket_at
 from tests.helpers.requests import asked
 from tests.helpers.task import Task, make_task
@@ -40,9 +42,11 @@ def s3(stack) -> Iterator[Any]:
 
 @pytest.fixture
 def prefix(stack, s3, monkeypatch) -> Iterator[str]:
-    """A prefix of its own for the objects of a test."""
+    """A prefix of its own for the objects of a test, in which the first database that deletes may."""
     name = f"deployment-{next(_runs)}"
     monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", name)
+    store = Store.configured()
+    database_note.write_if_new(store.client, store.settings)
     yield name
     s3.objects.filter(Prefix=name).delete()
 

@@ -17,6 +17,8 @@ def new_bucket(s3, monkeypatch):
     name = "made-by-init"
     monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", name)
     yield name
+    for prefix in ("one", "two", "xcom"):
+        s3.meta.client.delete_object(Bucket=name, Key=f"{prefix}/database.json")
     s3.meta.client.delete_bucket(Bucket=name)
 
 
@@ -52,9 +54,9 @@ def test_init_keeps_the_rules_of_deployments_with_other_prefixes(s3, new_bucket,
         assert main(["init"]) == 0
     rules = s3.meta.client.get_bucket_lifecycle_configuration(Bucket=new_bucket)["Rules"]
     assert {rule["ID"]: rule["Filter"]["Prefix"] for rule in rules} == {
-        "s3-xcom-abort-incomplete-uploads:one": "one/",
-        "s3-xcom-abort-incomplete-uploads:two": "two/",
-        "s3-xcom-expire:one": "one/",
+        "s3-xcom-abort-incomplete-uploads:one": "one/dag_id=",
+        "s3-xcom-abort-incomplete-uploads:two": "two/dag_id=",
+        "s3-xcom-expire:one": "one/dag_id=",
     }
     assert [rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule] == [7]
     assert "objects expire after 7 days" in capsys.readouterr().out

@@ -257,9 +257,9 @@ def test_a_database_that_dies_before_the_commit_leaves_an_orphan_that_the_sweep_
         finally:
             stack.postgres.serve()
     assert XCom.get_one(key="return_value", **task.ids) is None
-    assert len(list(s3.objects.filter(Prefix=prefix))) == 1
+    assert len(list(s3.objects.filter(Prefix=f"{prefix}/dag_id="))) == 1
     assert sweep(Store.configured(), grace=0, delete=True, force=True).deleted == 1
-    assert list(s3.objects.filter(Prefix=prefix)) == []
+    assert list(s3.objects.filter(Prefix=f"{prefix}/dag_id=")) == []
 
     task.push(FRAME)
     assert task.pull().equals(FRAME)

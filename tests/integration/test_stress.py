@@ -65,7 +65,7 @@ def test_objects_and_xcoms_agree_after_everything_at_once(stack, prefix, s3):
     swept += sweep(Store.configured(), grace=0, delete=True, force=True).deleted
     assert swept > 0
     referenced = {stem_of(json.loads(row.value)["key"]) for row in rows}
-    assert {stem_of(item.key) for item in s3.objects.filter(Prefix=f"{prefix}/")} == referenced
+    assert {stem_of(item.key) for item in s3.objects.filter(Prefix=f"{prefix}/dag_id=")} == referenced
 
 
 def make_run(run_id: str) -> None:

@@ -27,7 +27,7 @@ from tests.unit.test_mapped import FRAME
 
 
 def keys(s3, prefix: str) -> set[str]:
-    return {item.key for item in s3.objects.filter(Prefix=f"{prefix}/")}
+    return {item.key for item in s3.objects.filter(Prefix=f"{prefix}/dag_id=")}
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_deployments_below_other_prefixes_are_left_alone(new_task, prefix, orpha
     monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", prefix)
     new_task().push([1])
     sweep(Store.configured(), grace=0, delete=True)
-    left = {item.key for item in s3.objects.filter(Prefix=prefix)}
+    left = {item.key for item in s3.objects.filter(Prefix=prefix) if not item.key.endswith("database.json")}
     assert others | {theirs} <= left
     assert len(left) == len(others) + 2
 
@@ -190,7 +190,7 @@ KEYS = st.one_of(IDS, st.builds(str.__mul__, st.sampled_from(ODD), st.integers(2
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_no_id_of_any_length_or_script_loses_its_object(new_task, prefix, s3, ids):
-    s3.objects.filter(Prefix=f"{prefix}/").delete()
+    s3.objects.filter(Prefix=f"{prefix}/dag_id=").delete()
     living = []
     for number, (dag_id, run_id, task_id, key) in enumerate(ids):
         task = new_task(dag_id=dag_id, run_id=f"{next(numbers)}{run_id}"[:250], task_id=task_id)

@@ -22,7 +22,7 @@ from include.s3_xcom.errors import SettingError, XComError
 from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.notebook import of_object
-from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.on_airflow import heir, xcom_table
 from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import human_size
 from include.s3_xcom.s3 import setup
@@ -38,6 +38,7 @@ examples:
   python -m include.s3_xcom show s3://xcom/xcom/dag_id=TestDag/... --save rows.parquet
   python -m include.s3_xcom sweep                        # only says what it would delete
   python -m include.s3_xcom sweep --delete --grace 48h
+  python -m include.s3_xcom heir                         # after a restore: this database deletes from now on
 
 exit codes: 0 done; 1 failed, or objects could not be deleted; 2 wrong usage; 3 (init) done, but for what
 the S3 server lacks
@@ -123,6 +124,15 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="delete even if the metadata database refers to nothing here"
     )
     _add_output(sweeping)
+    command(
+        "heir",
+        _heir,
+        "make this metadata database the one that deletes in the bucket",
+        "Make this metadata database the one whose deployment deletes in the bucket, as after it was "
+        "restored, moved or promoted. Of a database and its copies only one may: what a copy deletes, the "
+        "original still refers to. Objects that only the other database refers to are orphans then, which "
+        "the next sweep deletes.",
+    )
     return parser
 
 
@@ -145,11 +155,42 @@ def _duration(text: str) -> float:
 def _init(options: argparse.Namespace, store: Store) -> int:
     with translated(store.settings, "set up", store.address()):
         done = setup.ensure(store.client, store.settings)
+    _claim(store, done)
     for phrase in done.settings:
         print(f"{store.address()}: {phrase}")
     for phrase in done.gaps:
         print(f"{store.address()}: {phrase}", file=sys.stderr)
     return DONE_WITH_GAPS if done.gaps else 0
+
+
+def _claim(store: Store, done: setup.Done) -> None:
+    """Note this database as the one that deletes in the bucket, where none is noted yet."""
+    try:
+        mine, refusal = heir.identity(), heir.why_not(store)
+    except SettingError:
+        done.settings.append("the first database that deletes here is noted (none answers this command)")
+    else:
+        if refusal:
+            done.gaps.append(f"NOTHING is deleted. {refusal}")
+        else:
+            done.settings.append(f"this database deletes here ({mine})")
+
+
+def _heir(options: argparse.Namespace, store: Store) -> int:
+    mine, note = heir.identity(), heir.read(store)
+    where = store.address(keys.root(store.settings))
+    if note is not None and note.database == mine:
+        print(f"{where}: this database deletes here already, since {note.since} ({mine})")
+        return 0
+    heir.take_over(store, mine)
+    print(f"{where}: this database deletes here from now on ({mine})")
+    if note is not None and note.database is not None:
+        print(
+            f"Until now it was another, since {note.since} ({note.database}). Stop its Airflow, or give it "
+            "another prefix: its processes delete nothing more once they have started again, and objects "
+            "that only its rows refer to are orphans now, which the next sweep here deletes."
+        )
+    return 0
 
 
 def _ls(options: argparse.Namespace, store: Store) -> int:
@@ -259,6 +300,8 @@ def _sweep(options: argparse.Namespace, store: Store) -> int:
         print(f"{counts.deleted:,} deleted" + (f", {counts.failed:,} FAILED" if counts.failed else ""))
     elif counts.orphans:
         print("Nothing was deleted: that takes --delete.")
+        if refusal := heir.why_not(store, dry=True):
+            print(refusal)
     return 1 if counts.failed else 0
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from include.s3_xcom import keys
 from include.s3_xcom.errors import SettingError
-from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.on_airflow import heir, xcom_table
 from include.s3_xcom.s3.listings import Listed
 from include.s3_xcom.s3.store import DELETE_KEYS, Store
 
@@ -62,10 +62,13 @@ def sweep(
     :param delete: False: only find them
     :param force: delete even if the metadata database refers to nothing here
     :param found: called with the counts so far, and the latest orphans
-    :raises SettingError: if the metadata database does not answer, or refers to nothing here
+    :raises SettingError: if the metadata database does not answer, refers to nothing here, or is not the one
+        that deletes here
     :raises StorageError: if S3 cannot be reached or denies it
     """
     settings = store.settings
+    if delete and (refusal := heir.why_not(store)):
+        raise SettingError(f"Nothing is deleted. {refusal}")
     if delete and not force and not xcom_table.refers_to_any(settings):
         raise SettingError(
             f"No XCom of this metadata database is in {store.address(keys.root(settings))}, "

@@ -22,6 +22,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +43,11 @@ MAX_SECONDS = 4
 MAX_REFERENCE_BYTES = 16 * 1024
 """No reference is longer. Larger rows, of another backend, are deleted without being read."""
 
-_CHECKED_REFERENCES = 1000
-"""For which the database is asked at a time whether they stand in a row again."""
+_CHECKED_ROWS = 1000
+"""Deleted rows for which the database is asked in one query whether others hold the same."""
 
 _WAITING = "s3_xcom.waiting"
-"""In the info of a session: pairs of a transaction, and the reference or path to delete at its commit."""
+"""In the info of a session: pairs of a transaction, and the deleted row or the path of its commit."""
 
 _COMMITTED = "s3_xcom.committed"
 """In the info of a session: what to delete once the transaction that was committed has ended."""
@@ -76,7 +77,7 @@ def _before_query(state: ORMExecuteState) -> None:
     sets = state.parameters if isinstance(state.parameters, list) else [state.parameters]
     for parameters in sets:
         values = state.session.execute(rows, parameters).scalars()
-        wait_for_commit(state.session, _references(values))
+        wait_for_commit(state.session, _deleted_rows(values))
 
 
 def _takes_xcoms(table: Any) -> bool:
@@ -112,17 +113,28 @@ def _before_flush(session: Session, *_: Any) -> None:
         # From the table: the attribute may hold what people are shown.
         rows = _rows_of(table, and_(*(table.c[name] == getattr(item, name) for name in names)))
         with session.no_autoflush:
-            wait_for_commit(session, _references(session.execute(rows).scalars()))
+            wait_for_commit(session, _deleted_rows(session.execute(rows).scalars()))
 
 
-def _references(values: Iterable[Any]) -> list[Reference]:
+@dataclass(frozen=True)
+class DeletedRow:
+    """A row that refers to an object, and is about to be deleted.
+
+    :param value: what the column held
+    """
+
+    reference: Reference
+    value: Any
+
+
+def _deleted_rows(values: Iterable[Any]) -> list[DeletedRow]:
     from include.s3_xcom.row import reference_in
 
-    found = (reference_in(release.from_column(value)) for value in values if value is not None)
-    return [reference for reference in found if reference is not None]
+    found = ((reference_in(release.from_column(value)), value) for value in values if value is not None)
+    return [DeletedRow(reference, value) for reference, value in found if reference is not None]
 
 
-def wait_for_commit(session: Session, items: Iterable[Reference | Path]) -> None:
+def wait_for_commit(session: Session, items: Iterable[DeletedRow | Path]) -> None:
     """Delete objects and files when the transaction that a session is in is committed."""
     transaction = session.get_nested_transaction() or session.get_transaction()
     for item in items:
@@ -152,14 +164,14 @@ def _after_end(session: Session, ended: SessionTransaction) -> None:
         _delete(session.info.pop(_COMMITTED, ()))
 
 
-def _delete(items: Iterable[Reference | Path]) -> None:
+def _delete(items: Iterable[DeletedRow | Path]) -> None:
     local_files.delete(item for item in items if isinstance(item, Path))
-    references = [item for item in items if not isinstance(item, Path)]
-    if references:
-        _delete_objects(references)
+    rows = [item for item in items if not isinstance(item, Path)]
+    if rows:
+        _delete_objects(rows)
 
 
-def _delete_objects(references: list[Reference]) -> None:
+def _delete_objects(rows: list[DeletedRow]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
     from include.s3_xcom.interruptions import heard
     from include.s3_xcom.on_airflow.patience import run_within
@@ -167,44 +179,45 @@ def _delete_objects(references: list[Reference]) -> None:
     def delete() -> None:
         with heard():
             try:
-                left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(references))
+                left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(rows))
             except Exception as error:
-                left, why = len(references), f"{type(error).__name__}: {error}"
+                left, why = len(rows), f"{type(error).__name__}: {error}"
         if left:
             _warn(left, why)
 
     if not release.after_commit(delete):
-        _warn(len(references), "Too many deletions wait already.")
+        _warn(len(rows), "Too many deletions wait already.")
 
 
 def _warn(left: int, why: str) -> None:
-    log.warning(
-        "%d XComs are deleted, but not their data in S3, which the next sweep will delete. %s", left, why
-    )
+    log.warning("%d XComs are deleted, but not their data in S3, which is left to the sweep. %s", left, why)
 
 
-def _delete_quickly(references: list[Reference]) -> tuple[int, str]:
+def _delete_quickly(rows: list[DeletedRow]) -> tuple[int, str]:
     """Delete what can be deleted in a few seconds, if no row refers to it any more.
 
     Rows can: an edit in the UI of Airflow 3 deletes a row and writes it anew with the same reference; people
-    copy rows; and the commit of a session is none where it is part of another's transaction.
+    copy rows, as to rename a DAG; the commit of a session is none where it is part of another's transaction.
 
     :return: how many objects are left, and why
     """
     from include.s3_xcom.errors import BadReferenceError
+    from include.s3_xcom.on_airflow import heir
     from include.s3_xcom.reference import check
     from include.s3_xcom.s3.store import Store
 
     store = Store.configured(hasty=True)
     until = time.monotonic() + MAX_SECONDS
     ours, keys, left, why = [], [], 0, ""
-    for reference in references:
+    for row in rows:
         try:
-            check(reference, store.settings)
+            check(row.reference, store.settings)
         except BadReferenceError as error:
             left, why = left + 1, str(error)
         else:
-            ours.append(reference)
+            ours.append(row)
+    if ours and (refusal := heir.why_not(store)):
+        return len(rows), refusal
     for reference in _unreferenced(ours):
         if time.monotonic() > until:
             left, why = left + 1, "S3 is slow."
@@ -213,15 +226,17 @@ def _delete_quickly(references: list[Reference]) -> tuple[int, str]:
     return left + len(store.delete(keys, until=until)), why
 
 
-def _unreferenced(references: list[Reference]) -> Iterator[Reference]:
-    """Those that stand in no row of their task."""
+def _unreferenced(rows: list[DeletedRow]) -> Iterator[Reference]:
+    """Yield the references that stand in no row any more, neither of their task nor under other ids."""
     from include.s3_xcom.keys import stem_of
     from include.s3_xcom.on_airflow import xcom_table
 
-    for start in range(0, len(references), _CHECKED_REFERENCES):
-        some = references[start : start + _CHECKED_REFERENCES]
-        found = xcom_table.references_to(reference.key for reference in some)
-        yield from (reference for reference in some if stem_of(reference.key) not in found)
+    for start in range(0, len(rows), _CHECKED_ROWS):
+        some = rows[start : start + _CHECKED_ROWS]
+        of_task = xcom_table.references_to(row.reference.key for row in some)
+        some = [row for row in some if stem_of(row.reference.key) not in of_task]
+        held = xcom_table.still_held([row.value for row in some])
+        yield from (row.reference for row in some if row.value not in held)
 
 
 def _keys_of(reference: Reference, store: Any) -> list[str]:

@@ -1,16 +1,18 @@
 """Which objects of the bucket the metadata database refers to.
 
-Two questions, for two purposes. *By ids*: the database is asked for the XComs that the keys of a thousand
+Three questions. *By ids*: the database is asked for the XComs that the keys of a thousand
 objects name. This costs one query by index, and finds each reference that stands where it was pushed. *By
 content*: all rows are read once, in one snapshot, and searched for the unique part of some keys. This finds a
-reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts.
+reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts. *By
+equality*: the rows that hold the same as one that was deleted, such as a copy of it under other ids.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import keys
 from include.s3_xcom.errors import BadReferenceError, SettingError
@@ -20,8 +22,17 @@ from include.s3_xcom.reference import Reference, parse_reference
 from include.s3_xcom.row import parse_row, reference_in
 from include.s3_xcom.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 MIN_REFERENCE_BYTES = 200
 """No reference is shorter; what is need not be read."""
+
+MAX_SECONDS = 2
+"""The longest that the database looks through all rows for those that hold the same."""
+
+_HINT = f"/*+ MAX_EXECUTION_TIME({MAX_SECONDS * 1000}) */"
+"""Of MySQL, https://dev.mysql.com/doc/refman/8.4/en/optimizer-hints.html#optimizer-hints-execution-time"""
 
 _FETCHED_ROWS = 1000
 _LIKELY_ROWS = 1000
@@ -72,6 +83,28 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
         for unique in _UNIQUE.findall(value):
             found.update(by_unique.get(unique, ()))
     return found
+
+
+def still_held(values: list[Any]) -> list[Any]:
+    """Return what rows still hold, whatever XComs they belong to, of what deleted rows held.
+
+    All rows are looked through, by equality, which takes the database 0.1 s for a million of them
+    (docs/benchmarks.md), and at most :data:`MAX_SECONDS`.
+
+    :param values: of at most a thousand rows, as the column holds them
+    :raises SettingError: if the metadata database does not answer in time
+    """
+    from sqlalchemy import select, text
+
+    if not values:
+        return []
+    column = _columns().value
+    with answering() as session:
+        kind = session.get_bind().dialect.name
+        if kind == "postgresql":
+            session.execute(text(f"SET LOCAL statement_timeout = {MAX_SECONDS * 1000}"))
+        same = select(column).where(release.is_one_of(column, values, kind))
+        return list(session.execute(same.prefix_with(_HINT, dialect="mysql")).scalars())
 
 
 def reference_of(owner: Owner) -> Reference | None:
@@ -174,16 +207,26 @@ def _columns() -> Any:
 
 
 def _execute(statement: Any) -> Iterator[bytes]:
-    """The values that a query finds, a thousand at a time in memory, all of one snapshot of the database."""
+    """Yield the values that a query finds, a thousand at a time in memory, all of one snapshot."""
+    with answering() as session:
+        result = session.execute(statement, execution_options={"stream_results": True})
+        for value in result.yield_per(_FETCHED_ROWS).scalars():
+            if value is not None:
+                yield release.from_column(value)
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[Session]:
+    """Ask the metadata database, in a session of its own.
+
+    :raises SettingError: if it does not answer
+    """
     from airflow.utils.session import create_session
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with create_session() as session:
-            result = session.execute(statement, execution_options={"stream_results": True})
-            for value in result.yield_per(_FETCHED_ROWS).scalars():
-                if value is not None:
-                    yield release.from_column(value)
+            yield session
     except RuntimeError as error:
         raise SettingError(
             f"This process may not ask the metadata database ({error}), as no task of Airflow 3 may. Run "

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from include.s3_xcom import keys
+from include.s3_xcom.s3 import database_note
 from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
@@ -110,6 +112,13 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         "there are NO lifecycle rules: unfinished uploads stay"
         + (f", and objects do not expire after {days} days; the sweep deletes only orphans" if days else ""),
     )
+    try:
+        database_note.write_if_new(s3, settings)
+    except s3.exceptions.ClientError as error:
+        done.gaps.append(
+            "NO note of the database that deletes here can be written, without which nothing is deleted (the "
+            f"S3 server answered {error.response['Error']['Code']})"
+        )
     return done
 
 
@@ -234,7 +243,8 @@ def _is_default(answer: dict[str, Any], encryption: dict[str, Any]) -> bool:
 def _rules(settings: Settings) -> list[dict[str, Any]]:
     prefix, days = settings.prefix, settings.retention_days
     abort, expire = _rule_ids(prefix)
-    below = {"Status": "Enabled", "Filter": {"Prefix": f"{prefix}/" if prefix else ""}}
+    # Not the note of the database, which must not expire.
+    below = {"Status": "Enabled", "Filter": {"Prefix": f"{keys.root(settings)}dag_id="}}
     unfinished = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS}}
     rules = [{"ID": abort, **below, **unfinished}]
     if days:

@@ -40,6 +40,11 @@ def length_of(column: Any) -> Any:
     return func.length(column)
 
 
+def is_one_of(column: Any, values: list[Any], dialect: str) -> Any:
+    """Return the condition that the column holds one of some values, in SQL."""
+    return column.in_(values)
+
+
 def table() -> Any:
     """The table of XComs."""
     from airflow.models.xcom import BaseXCom

@@ -65,6 +65,14 @@ def length_of(column: Any) -> Any:
     return func.length(cast(column, Text))
 
 
+def is_one_of(column: Any, values: list[Any], dialect: str) -> Any:
+    from sqlalchemy import JSON, cast, literal
+
+    if dialect == "mysql":  # which takes a text for a string within JSON otherwise
+        return column.in_([cast(literal(value, JSON), JSON) for value in values])
+    return column.in_(values)
+
+
 def table() -> Any:
     from airflow.models.xcom import XComModel
 

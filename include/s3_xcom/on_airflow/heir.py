@@ -1,0 +1,133 @@
+"""Which metadata database's deployment deletes in the bucket: of a database and its copies, one.
+
+A copy of the database (the rehearsal of an upgrade, staging restored from production) refers to the objects
+of the original. What is deleted there, by a task that starts again or by a sweep, must not take them away. So
+a note in the bucket names one database by what it says of itself, and no other deletes anything:
+
+PostgreSQL
+    The identifier of its system, its timeline, and its name. A dump that is restored elsewhere has another
+    system or name; a replica that was promoted, or a restore to a point in time, another timeline.
+MySQL
+    The UUID of its server, and its name.
+MariaDB
+    Its host, port and directory of data, and its name: it has no UUID.
+SQLite
+    The number of its file, and the id of this machine.
+
+A copy of the files of a server that was not promoted says the same as the original.
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CONTROLDATA
+https://dev.mysql.com/doc/refman/8.4/en/replication-options.html#sysvar_server_uuid
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.s3_xcom import keys
+from include.s3_xcom.errors import SettingError
+from include.s3_xcom.on_airflow import xcom_table
+from include.s3_xcom.s3 import database_note, errors
+from include.s3_xcom.s3.database_note import Note
+
+if TYPE_CHECKING:
+    from include.s3_xcom.s3.store import Store
+
+COMMAND = "python -m include.s3_xcom heir"
+
+_QUERIES = {
+    "postgresql": (
+        "SELECT 'PostgreSQL system ' || (SELECT system_identifier FROM pg_control_system()) || "
+        "', timeline ' || ltrim(left(pg_walfile_name(pg_current_wal_lsn()), 8), '0') || "
+        "', database ' || current_database()"
+    ),
+    "mysql": "SELECT concat('MySQL server ', @@server_uuid, ', database ', database())",
+    "mariadb": (
+        "SELECT concat('MariaDB at ', @@hostname, ':', @@port, ', ', @@datadir, ', database ', database())"
+    ),
+}
+
+_MACHINE_ID = Path("/etc/machine-id")
+
+_ours: set[str] = set()
+"""Addresses of prefixes in which this process's database is known to delete."""
+
+
+def why_not(store: Store, *, dry: bool = False) -> str:
+    """Return why this metadata database may delete nothing in the bucket; nothing if it may.
+
+    The bucket is asked once a process, and again while the answer is no.
+
+    :param dry: write nothing into the bucket
+
+    :raises SettingError: if the database does not answer
+    :raises StorageError: if S3 does not
+    """
+    address = store.address(keys.root(store.settings))
+    if address in _ours:
+        return ""
+    mine, note = identity(), read(store)
+    if note is not None and note.database is None:
+        if dry:
+            return ""
+        take_over(store, mine)
+        note = read(store)  # another may have written itself in at the same moment
+    if note is None:
+        return (
+            f"{address} has no note of the database that deletes there, and this one may be a copy of it. If "
+            f"it is none, run `{COMMAND}` where its scheduler runs."
+        )
+    if note.database != mine:
+        return (
+            f"This database ({mine}) is not the one that deletes in {address} ({note.database}, since "
+            f"{note.since}), but a copy, or another that was given the same prefix by mistake. If it takes "
+            f"its place, run `{COMMAND}`; otherwise set another AIRFLOW__S3_XCOM__PREFIX."
+        )
+    _ours.add(address)
+    return ""
+
+
+def read(store: Store) -> Note | None:
+    """Return the note in the bucket. Errors as of :func:`why_not`."""
+    with errors.translated(store.settings, "read the note in", store.address(keys.root(store.settings))):
+        return database_note.read(store.client, store.settings)
+
+
+def take_over(store: Store, mine: str) -> None:
+    """Write into the bucket that a database deletes there from now on. Errors as of :func:`why_not`.
+
+    :param mine: what it says of itself
+    """
+    with errors.translated(store.settings, "write the note in", store.address(keys.root(store.settings))):
+        database_note.write(store.client, store.settings, mine)
+
+
+def identity() -> str:
+    """Return what the metadata database says of itself.
+
+    :raises SettingError: if it does not answer
+    """
+    with xcom_table.answering() as session:
+        bind = session.get_bind()
+        kind = "mariadb" if getattr(bind.dialect, "is_mariadb", False) else bind.dialect.name
+        if kind == "sqlite":
+            return _of_file(bind.url.database)
+        if kind not in _QUERIES:
+            raise SettingError(
+                f"What a {kind} database says of itself is not known: nothing is deleted in S3."
+            )
+        return _ask(session, _QUERIES[kind])
+
+
+def _ask(session: Any, query: str) -> str:
+    from sqlalchemy import text
+
+    return str(session.execute(text(query)).scalar())
+
+
+def _of_file(path: str | None) -> str:
+    """Return what tells a file of SQLite from its copies."""
+    if not path or not Path(path).is_file():
+        raise SettingError("The metadata database is no file, and cannot be told from its copies.")
+    machine = _MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else "unknown"
+    return f"SQLite file {Path(path).stat().st_ino} on machine {machine}"

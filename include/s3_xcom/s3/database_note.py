@@ -1,0 +1,81 @@
+"""The note in the bucket that names the metadata database whose deployment deletes there.
+
+It is a small JSON object beside the objects' keys, ``<prefix>/database.json``::
+
+    {"database": "PostgreSQL system 7312345678901234567, timeline 1, database airflow",
+     "since": "2026-11-27T12:00:00+00:00"}
+
+:mod:`include.s3_xcom.on_airflow.heir` says what it is for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from include.s3_xcom import keys
+from include.s3_xcom.settings import Settings
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+_NAME = "database.json"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the note says.
+
+    :param database: what the database says of itself; None: the first that deletes here writes itself in
+    :param since: when the note was written, in ISO 8601
+    """
+
+    database: str | None
+    since: str
+
+
+def read(s3: BaseClient, settings: Settings) -> Note | None:
+    """Return the note; None if there is none.
+
+    :raises botocore.exceptions.ClientError: if S3 does not say
+    """
+    try:
+        answer = s3.get_object(**_where(settings))
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
+    try:
+        return Note(**json.loads(answer["Body"].read()))
+    except (ValueError, TypeError):
+        return Note("unknown, for somebody else wrote the note", "")
+
+
+def write(s3: BaseClient, settings: Settings, database: str | None) -> None:
+    """Write the note. Parameters as of :class:`Note`.
+
+    :raises botocore.exceptions.ClientError: if S3 does not take it
+    """
+    note = Note(database, datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"))
+    headers = {"ContentType": "application/json"}
+    if settings.sse:
+        headers["ServerSideEncryption"] = settings.sse
+    if settings.kms_key_id:
+        headers["SSEKMSKeyId"] = settings.kms_key_id
+    s3.put_object(Body=json.dumps(asdict(note)).encode(), **headers, **_where(settings))
+
+
+def write_if_new(s3: BaseClient, settings: Settings) -> None:
+    """Write a note without a database where nothing lies below the prefix.
+
+    :raises botocore.exceptions.ClientError: if S3 does not take it
+    """
+    found = s3.list_objects_v2(Bucket=settings.bucket, Prefix=keys.root(settings), MaxKeys=1)
+    if not found.get("Contents"):
+        write(s3, settings, None)
+
+
+def _where(settings: Settings) -> dict[str, str]:
+    return {"Bucket": settings.bucket, "Key": keys.root(settings) + _NAME}
