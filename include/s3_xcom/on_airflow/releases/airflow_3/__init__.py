@@ -68,9 +68,9 @@ def length_of(column: Any) -> Any:
 def is_one_of(column: Any, values: list[Any], dialect: str) -> Any:
     from sqlalchemy import JSON, cast, literal
 
-    if dialect == "mysql":  # which takes a text for a string within JSON otherwise
-        return column.in_([cast(literal(value, JSON), JSON) for value in values])
-    return column.in_(values)
+    # One by one: SQLAlchemy does not write a list as JSON. MySQL takes a text for a string within JSON.
+    given = [literal(value, column.type) for value in values]
+    return column.in_([cast(value, JSON) for value in given] if dialect == "mysql" else given)
 
 
 def table() -> Any:
