@@ -17,8 +17,8 @@ from urllib.parse import unquote, unquote_to_bytes
 from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.settings import Settings
 
-UNKNOWN = "unknown"
-"""Stands in a key for an id that was not given to the push."""
+UNKNOWN = "~unknown"
+"""Stands in a key for an id that was not given to the push. Encoded ids hold no such character."""
 
 # S3 allows keys of 1,024 bytes; three ids, one XCom key and the fixed parts fit with these.
 MAX_ID_BYTES = 240
@@ -170,6 +170,8 @@ def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
 
     :param limit: in bytes
     """
+    if text == UNKNOWN:
+        return text
     dots_only = not text.strip(".")  # "." and ".." would be steps in a path
     encoded = "".join(
         c

@@ -52,6 +52,22 @@ class Row:
         return key if isinstance(key, str) else None
 
 
+_DIGITS, _DECIMALS = 15, 3
+"""Digits in all, and behind the point, that each database keeps of a number."""
+
+
+def is_kept_number(value: float) -> bool:
+    """Return whether each database's JSON keeps a finite number as it is, its type included.
+
+    Postgres has no exponents and no -0.0; SQLite makes integers of whole numbers, and computes others as
+    ``digits / 10**decimals`` in 80 bits, which may round to another float of 64 from 4 decimals on.
+    https://www.sqlite.org/datatype3.html#type_affinity
+    """
+    whole, _, decimals = repr(abs(value)).partition(".")
+    is_short = len(decimals) <= _DECIMALS and len(whole) + len(decimals) <= _DIGITS
+    return is_short and "e" not in decimals and not value.is_integer()
+
+
 def parse_row(text: bytes) -> Row | None:
     """Parse what the database holds; None if it is no JSON, such as a pickle of Airflow's own backend."""
     try:

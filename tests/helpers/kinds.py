@@ -406,8 +406,9 @@ def page() -> str:
         "",
         "## What does not count as content",
         "",
-        "Which bit pattern a NaN of a float column has; which chunks an Arrow table consists of; unused",
-        "levels of a MultiIndex; whether two equal parts of a value are the same object.",
+        "Which bit pattern a NaN of a float column has; which chunks an Arrow table consists of; values of a",
+        "MultiIndex's level that no row has, where they are many more than the rows; whether two equal parts",
+        "of a value are the same object.",
         "",
     ]
     return "\n".join(lines)

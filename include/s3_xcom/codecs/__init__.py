@@ -6,6 +6,7 @@ What is imported counts, in a process per task: pandas and pyarrow only when a v
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
@@ -17,6 +18,7 @@ from include.s3_xcom.codecs.tagged_json import unwrap
 from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
 from include.s3_xcom.errors import UnsupportedValueError, format_errors
 from include.s3_xcom.reference import ObjectInfo
+from include.s3_xcom.row import is_kept_number
 
 SMALL_BYTES = 1024
 """The longest scalar, as JSON, that stays in the metadata database."""
@@ -61,11 +63,10 @@ _NUL = r"\u0000"
 
 
 def _survives(value: float | str) -> bool:
-    """Whether a migration to Airflow 3 keeps it: Postgres has no -0.0 and no exponents in JSON."""
+    """Return whether a migration to Airflow 3 keeps it, where the column holds JSON."""
     if type(value) is str:
         return tagged_json.RESERVED not in value  # or it could be taken for a row
-    text = repr(value)
-    return "e" not in text and text != "-0.0"
+    return not math.isfinite(value) or is_kept_number(value)  # what is not finite has a tag already
 
 
 def encode_inline(value: Any) -> bytes | None:

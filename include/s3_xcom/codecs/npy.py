@@ -40,7 +40,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> np.ndarray:
 def write(value: np.ndarray) -> bytes:
     """Any array as the bytes of an .npy file. Errors as of :func:`encode`."""
     dtype = value.dtype
-    if dtype.hasobject or npy.descr_to_dtype(npy.dtype_to_descr(dtype)) != dtype:
+    if dtype.hasobject or not _is_kept(dtype):
         raise UnsupportedValueError(f"its dtype {dtype} cannot be kept. Convert it with astype() first")
     sink = io.BytesIO()
     try:
@@ -51,6 +51,23 @@ def write(value: np.ndarray) -> bytes:
     if sink.tell() - value.nbytes > MAX_HEADER_BYTES:
         raise UnsupportedValueError("its dtype has too many fields. Return a dict of arrays")
     return sink.getvalue()
+
+
+def _is_kept(dtype: np.dtype) -> bool:
+    """Return whether the header of an .npy file tells a dtype."""
+    try:
+        again = npy.descr_to_dtype(npy.dtype_to_descr(dtype))
+    except ValueError:  # fields that overlap
+        return False
+    return again == dtype and _holds_records(again) == _holds_records(dtype)
+
+
+def _holds_records(dtype: np.dtype) -> bool:
+    """Return whether elements are records, which equal other structures and are of another type."""
+    fields = [field for field, *_ in (dtype.fields or {}).values()]
+    return issubclass(dtype.type, np.record) or any(
+        map(_holds_records, [*fields, *(dtype.subdtype or ())[:1]])
+    )
 
 
 def read(body: bytes | memoryview) -> np.ndarray:

@@ -86,7 +86,7 @@ class Batches(OfFrame):
                 return
             footer = joined_files.Footer(empty)
             bodies = ahead(frames.write, frames.slices(table, len(frame), size))
-            yield from as_blocks(bodies, footer, planner)
+            yield from as_blocks(([body] for body in bodies), footer, planner)
             yield planner.index()
             yield footer.to_bytes()
 

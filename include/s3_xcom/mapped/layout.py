@@ -262,25 +262,33 @@ def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:
     size = CHECK_BYTES
     for line in lines:
         if planner.is_full(len(block), size, len(line)):
-            yield b"".join(sealed(b"".join(block), len(block), planner))
+            yield b"".join(sealed(block, len(block), planner))
             block, size = [], CHECK_BYTES
         block.append(line)
         size += len(line)
     if block:
-        yield b"".join(sealed(b"".join(block), len(block), planner))
+        yield b"".join(sealed(block, len(block), planner))
 
 
-def sealed(content: bytes | memoryview, elements: int, planner: Planner) -> tuple[bytes | memoryview, bytes]:
-    """Lay out one block: its content, and what stands behind it.
+def sealed(
+    pieces: Iterable[bytes | memoryview], elements: int, planner: Planner
+) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of one block: its content, and what stands behind it.
 
-    :param elements: how many the content holds
+    :param pieces: of the content
+    :param elements: how many it holds
     """
-    first = planner.length
-    size = planner.add(elements, len(content) + CHECK_BYTES)
-    return content, seal(content, first, size)
+    first, size = planner.length, 0
+    crc = first & 0xFFFFFFFF
+    for piece in pieces:
+        yield piece
+        crc = zlib.crc32(piece, crc)
+        size += len(piece)
+        del piece
+    yield _ending(crc, planner.add(elements, size + CHECK_BYTES) - size)
 
 
-def seal(content: bytes | memoryview, first: int, size: int) -> bytes:
+def seal(content: bytes, first: int, size: int) -> bytes:
     """Return the padding and the check that make a block of its content.
 
     The check is a CRC-32 that starts from the number of the block's first element, so that it tells other
@@ -289,8 +297,16 @@ def seal(content: bytes | memoryview, first: int, size: int) -> bytes:
 
     :param size: of the block, in bytes
     """
-    padding = PADDING * (size - CHECK_BYTES - len(content))
-    crc = zlib.crc32(padding, zlib.crc32(content, first & 0xFFFFFFFF))
+    return _ending(zlib.crc32(content, first & 0xFFFFFFFF), size - len(content))
+
+
+def _ending(crc: int, size: int) -> bytes:
+    """Return padding and check of so many bytes.
+
+    :param crc: of the content
+    """
+    padding = PADDING * (size - CHECK_BYTES)
+    crc = zlib.crc32(padding, crc)
     return padding + bytes(_WHITE[crc >> shift & 3] for shift in range(30, -1, -2))
 
 

@@ -32,11 +32,24 @@ log = logging.getLogger(__name__)
 _READ_BYTES = 1024 * 1024
 
 
-def as_blocks(bodies: Iterable[memoryview], footer: Footer, planner: Planner) -> Iterator[bytes | memoryview]:
-    """Write Parquet files as sealed blocks, each noted in the footer over all."""
-    for body in bodies:
-        footer.append(body, planner.end)
-        yield from sealed(body, 1, planner)
+def as_blocks(
+    files: Iterable[Iterable[bytes | memoryview]], footer: Footer, planner: Planner
+) -> Iterator[bytes | memoryview]:
+    """Write Parquet files as sealed blocks, each noted in the footer over all.
+
+    :param files: the pieces of each; the last piece holds its footer
+    """
+    for pieces in files:
+        start = planner.end
+        last: list[bytes | memoryview] = [b""]
+        yield from sealed(_noting_last(pieces, last), 1, planner)
+        footer.append(last.pop(), start)
+
+
+def _noting_last(pieces: Iterable[Any], last: list[Any]) -> Iterator[Any]:
+    for piece in pieces:
+        last[0] = piece
+        yield piece
 
 
 class Stream:
@@ -160,14 +173,14 @@ class FrameChunks(Stream):
         footer = joined_files.Footer(empty)
         del first
 
-        def bodies() -> Iterator[memoryview]:
+        def files() -> Iterator[Iterable[bytes | memoryview]]:
             # One after the other: whoever makes the frames may fill the same buffer again.
             for table, rows in _tables(wanted, alike):
                 self.check_length(len(parts) + 1)
                 parts.add(rows, table.schema.metadata[frames.METADATA_KEY])
-                yield frames.write(table)
+                yield frames.write_by_size(table)
 
-        yield from as_blocks(bodies(), footer, planner)
+        yield from as_blocks(files(), footer, planner)
         note_shape(parts.rows, width)
         if not len(parts):
             yield empty

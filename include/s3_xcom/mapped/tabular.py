@@ -12,17 +12,17 @@ TAKEN = "a pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or polars.DataFr
 
 
 def to_pandas(value: Any) -> pd.DataFrame | None:
-    """A frame as one of pandas; None if it is none.
+    """Return a frame as one of pandas; None if it is none, or of a subclass, which would be lost.
 
     pandas' own stays as it is. Those of pyarrow and polars get Arrow's dtypes, which hold each value as it
     was, integers beside NULL among them; metadata of a schema is left out.
     """
     import pandas as pd
 
-    if isinstance(value, pd.DataFrame):
-        return value
     if not is_frame(value):
         return None
+    if type(value) is pd.DataFrame:
+        return value
     import pyarrow as pa
 
     table = value.to_arrow() if hasattr(value, "to_arrow") else value
@@ -35,9 +35,9 @@ def to_pandas(value: Any) -> pd.DataFrame | None:
 
 
 def is_frame(value: Any) -> bool:
-    """Whether :func:`to_pandas` takes a value."""
-    names = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(value).__mro__}
-    return not names.isdisjoint(_FRAMES)
+    """Return whether :func:`to_pandas` takes a value."""
+    kind = type(value)
+    return (kind.__module__.partition(".")[0], kind.__name__) in _FRAMES
 
 
 _FRAMES = {("pandas", "DataFrame"), ("pyarrow", "Table"), ("pyarrow", "RecordBatch"), ("polars", "DataFrame")}

@@ -97,8 +97,10 @@ def _dtypes(index: pd.Index) -> list[Any]:
 
 
 def _same_dtype(one: Any, other: Any) -> bool:
-    if isinstance(one, pd.CategoricalDtype) and one == other:
-        return one.categories.equals(other.categories)  # also in their order, which is that of the codes
+    if isinstance(one, pd.CategoricalDtype) and isinstance(other, pd.CategoricalDtype):
+        # Also in their order, which is that of the codes. To compare the dtypes would hash the categories.
+        same = _same_dtype(one.categories.dtype, other.categories.dtype)
+        return same and one.ordered == other.ordered and one.categories.equals(other.categories)
     return one == other
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -41,9 +42,8 @@ def stream(value: Any) -> Iterator[bytes] | None:
 
 
 def _is_pandas(value: Any) -> bool:
-    return type(value) in (pd.DataFrame, pd.Series) or isinstance(
-        value, (pd.Index, pd.api.extensions.ExtensionArray)
-    )
+    is_own = type(value).__module__.partition(".")[0] == "pandas"
+    return is_own and isinstance(value, (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
 
 
 _CELL_BYTES = 8
@@ -108,6 +108,14 @@ def write_pieces(table: pa.Table) -> Iterator[bytes]:
     """The same in pieces, a row group each. Errors as of :func:`write`."""
     with _refused_types():
         yield from tables.write_pieces(table, **_options(table))
+
+
+def write_by_size(table: pa.Table) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a Parquet file: in pieces if the table is large. Errors as of :func:`write`."""
+    if table.nbytes < tables.STREAMED_BYTES:
+        yield write(table)
+    else:
+        yield from write_pieces(table)
 
 
 @contextlib.contextmanager
@@ -202,8 +210,12 @@ def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta
     """
     if meta["type"] == "Index":
         return index
+    if meta["type"] == "index array":
+        return index.array
     if meta["type"] == "array":
-        return values[0]
+        array = values[0]
+        # Series.array is pandas' own class for an array of numpy's.
+        return pd.Series(array, dtype=array.dtype, copy=False).array if type(array) is np.ndarray else array
     frame = pd.DataFrame({i: _as_is(value, index) for i, value in enumerate(values)}, index=index, copy=False)
     frame.columns = names
     result = frame
@@ -283,6 +295,15 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
     if isinstance(value, pd.Index):
         return "Index", pd.DataFrame(index=value)
     if isinstance(value, pd.Series):
-        frame = value.to_frame(value.name if isinstance(value.name, str) else "values")
+        # The name in the file alone: pandas 3 has no labels with lone surrogates but objects.
+        is_name = isinstance(value.name, str) and tagged_json.is_unicode(value.name)
+        frame = value.to_frame(value.name if is_name else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
-    return "array", pd.Series(value).to_frame("values")
+    if isinstance(value, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):  # which may have a freq
+        return "index array", pd.DataFrame(index=pd.Index(value))
+    own = value.to_numpy() if isinstance(value.dtype, _NUMPYS_DTYPE) else value
+    return "array", pd.Series(own, dtype=own.dtype).to_frame("values")
+
+
+_NUMPYS_DTYPE = type(pd.Series([0]).array.dtype)
+"""The class of dtypes of pandas' own arrays around numpy's, which has another name since pandas 2.1."""

@@ -202,14 +202,15 @@ def index_names(index: pd.Index) -> list[str]:
 
 
 def unique_names(labels: list[Any]) -> list[str]:
+    """Return a name in the file for each label: the label, with a number behind it where it is taken."""
     names: list[str] = []
     taken: set[str] = set()
+    counts: dict[str, int] = {}  # the last number that was tried: equal labels cost no more than others
     for label in labels:
         base = name = str(label).encode("utf-8", "replace").decode()
-        count = 0
         while name in taken:
-            count += 1
-            name = f"{base}.{count}"
+            counts[base] = counts.get(base, 0) + 1
+            name = f"{base}.{counts[base]}"
         taken.add(name)
         names.append(name)
     return names

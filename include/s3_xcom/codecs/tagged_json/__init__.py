@@ -24,6 +24,7 @@ from include.s3_xcom.codecs.tagged_json.lines import (
     loads_many,
 )
 from include.s3_xcom.codecs.tagged_json.runs import are_plain
+from include.s3_xcom.codecs.tagged_json.stdlib import is_unicode
 from include.s3_xcom.reference import RESERVED
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "dumps_plain",
     "dumps_table",
     "is_scalar",
+    "is_unicode",
     "join_scalars",
     "loads",
     "loads_many",

@@ -113,9 +113,9 @@ def _tag_named_tuple(encoder: Encoder, value: Any, name: str) -> Any:
 def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     """By Airflow's protocol, if ``deserialize(data, version)`` makes the same of it."""
     kind = type(value)
-    # 2.5 asks for the first of these names, later releases for the second.
-    versions = (getattr(kind, attribute, None) for attribute in ("version", "__version__"))
-    version = next((number for number in versions if isinstance(number, int)), 0)
+    version = _version(
+        kind, "version", "__version__"
+    )  # 2.5 asks for the first, later releases for the second
     with handled_within():
         data = value.serialize()
     (encoded,) = encoder.items(value, [data])  # before deserialize(), which may change the data
@@ -145,7 +145,36 @@ def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
         raise UnsupportedValueError(
             f"a {name} is not the same when made again from its fields. Give it serialize() and deserialize()"
         )
-    return _tag("fields", dict(zip(fields, encoder.fields(value, fields))), type(value))
+    version = _version(type(value), "__version__")
+    return _tag(
+        "fields",
+        dict(zip(fields, encoder.fields(value, fields))),
+        type(value),
+        **({"version": version} if version else {}),
+    )
+
+
+_NAMES_OF_VERSION = ("version", "__version__")
+"""Attributes of classes with serialize(): 2.5 asks for the first, later releases for the second."""
+
+
+def _version(kind: type, *attributes: str) -> int:
+    """Return the version that a class says it has, by Airflow's protocol; 0 if it says none."""
+    versions = (getattr(kind, attribute, None) for attribute in attributes)
+    return next((number for number in versions if isinstance(number, int)), 0)
+
+
+def _check_version(kind: type, version: int, *attributes: str) -> None:
+    """Refuse an object of a newer version of its class than there is on this machine, as Airflow does.
+
+    :raises FormatError: if it is one
+    """
+    own = _version(kind, *attributes)
+    if version > own:
+        raise FormatError(
+            f"the class {type_name(kind)} has version {own} here, and what was pushed version {version}. "
+            "Update it on this machine"
+        )
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -215,12 +244,14 @@ def _decode_named_tuple(value: list, **fields: Any) -> Any:
 
 def _decode_serialized(value: Any, version: int, **fields: Any) -> Any:
     kind = load(fields["class"])
+    _check_version(kind, version, *_NAMES_OF_VERSION)
     with handled_within():
         return kind.deserialize(value, version)
 
 
-def _decode_fields(value: dict, **fields: Any) -> Any:
+def _decode_fields(value: dict, version: int = 0, **fields: Any) -> Any:
     kind = load(fields["class"])
+    _check_version(kind, version, "__version__")
     if not (dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__")):
         raise TypeError
     return _rebuild(kind, value)

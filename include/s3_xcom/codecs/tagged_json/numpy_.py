@@ -27,14 +27,17 @@ def _scalar_out(encoder: Encoder, value: np.generic) -> Any:
     array[()] = value
     if type(array[()]) is not type(value) or not _same(array[()], value):
         raise UnsupportedValueError("numpy does not keep it in an array. Return value.item()")
-    return tag("numpy.scalar", to_base64(npy.write(array)))
+    # longlong has the same dtype as int64, for numpy's files and for ==, and is another type.
+    char = value.dtype.char
+    fields = {} if np.dtype(value.dtype.str).char == char else {"char": char}
+    return tag("numpy.scalar", to_base64(npy.write(array)), **fields)
 
 
-def _scalar_back(value: str) -> np.generic:
+def _scalar_back(value: str, char: str = "") -> np.generic:
     array = npy.read(from_base64(value))
     if array.shape:
         raise FormatError("The stored scalar is an array.")
-    return array[()]
+    return array.astype(as_str(char))[()] if char else array[()]
 
 
 def _same(one: Any, other: Any) -> bool:

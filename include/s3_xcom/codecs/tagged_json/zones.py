@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
@@ -93,6 +94,10 @@ def _rebuild_datetime(described: dict[str, Any]) -> datetime.tzinfo:
 
 
 def _describe_zoneinfo(tz: Any) -> dict[str, Any] | None:
+    try:
+        tz.__reduce__()
+    except pickle.PicklingError:  # one of a file, whatever key it was given
+        return None
     return {"library": "zoneinfo", "name": tz.key} if tz.key else None
 
 
@@ -140,11 +145,9 @@ def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
     if kind == "tzutc":
         return {"library": "dateutil"}
     if kind == "tzoffset":
-        return {
-            "library": "dateutil",
-            "offset": int(tz.utcoffset(None).total_seconds()),
-            "name": tz.tzname(None),
-        }
+        seconds = tz.utcoffset(None).total_seconds()
+        offset = int(seconds) if seconds.is_integer() else seconds
+        return {"library": "dateutil", "offset": offset, "name": tz.tzname(None)}
     return None
 
 

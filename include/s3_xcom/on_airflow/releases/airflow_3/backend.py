@@ -18,15 +18,23 @@ class Line:
         """Push a value, by a request to the API server.
 
         :param _mapped_length: how many tasks are to be expanded over it
+        :raises ValueError: if the key is empty, as Airflow's own class does, but before anything is uploaded
         """
+        _require(key)
         with _setting(_mapped_length is not None):
             super().set(key, value, _mapped_length=_mapped_length, **ids)
 
     @classmethod
     async def aset(cls, key: str, value: Any, *, _mapped_length: int | None = None, **ids: Any) -> None:
         """As :meth:`set`."""
+        _require(key)
         with _setting(_mapped_length is not None):
             await super().aset(key, value, _mapped_length=_mapped_length, **ids)
+
+
+def _require(key: str | None) -> None:
+    if not key:
+        raise ValueError(f"XCom key must be a non-empty string. Received: {key!r}")
 
 
 @contextlib.contextmanager

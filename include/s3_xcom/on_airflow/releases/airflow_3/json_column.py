@@ -19,6 +19,7 @@ import math
 from typing import Any
 
 from include.s3_xcom.reference import RESERVED, is_reference, parse_reference
+from include.s3_xcom.row import is_kept_number
 
 _START = f'{{"{RESERVED}"'
 
@@ -61,11 +62,7 @@ def _is_kept(value: Any) -> bool:
     if type(value) is int:
         return abs(value) <= _EXACT
     if type(value) is float:
-        return (
-            math.isfinite(value)
-            and "e" not in repr(value)
-            and math.copysign(1, value) == (-1 if value < 0 else 1)
-        )
+        return math.isfinite(value) and is_kept_number(value)
     return type(value) is str and "\0" not in value and _is_unicode(value) and _own_text(value) is None
 
 
