@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,27 @@ from tests.helpers.same import assert_same
 
 REFERENCE = Reference("xcom", "xcom/dag_id=a/x.json", 7, "e", ObjectInfo("json", "dict", [3]), "0" * 64)
 OWN = REFERENCE.to_json().decode()
-SCALARS = [None, True, 0, 2**53, -(2**53), 2**53 + 1, 2**70, 1.5, 1e22, 5e-324, -0.0, math.inf, math.nan]
+SCALARS = [
+    None,
+    True,
+    0,
+    1.0,
+    0.0,
+    -2.0,
+    1e15,
+    0.1,
+    1 / 3,
+    2**53,
+    -(2**53),
+    2**53 + 1,
+    2**70,
+    1.5,
+    1e22,
+    5e-324,
+    -0.0,
+    math.inf,
+    math.nan,
+]
 TEXTS = [
     "",
     "a\0b",
@@ -36,10 +57,18 @@ TEXTS = [
 
 
 def as_stored(value: Any) -> Any:
-    """What comes back through HTTP, and JSONB, which orders keys anew."""
+    """What comes back through HTTP, JSONB, which orders keys anew, and a column of SQLite."""
     text = json.dumps(value).encode().decode()
     assert "\\u0000" not in text.replace("\\\\", "")
-    return json.loads(text, object_pairs_hook=lambda pairs: dict(sorted(pairs)))
+    value = json.loads(text, object_pairs_hook=lambda pairs: dict(sorted(pairs)))
+    SQLITE.execute(COLUMN.table.delete())
+    SQLITE.execute(COLUMN.table.insert().values(value=value))
+    return SQLITE.execute(sqlalchemy.select(COLUMN)).scalar()
+
+
+SQLITE = sqlalchemy.create_engine("sqlite://", future=True).connect()
+COLUMN = sqlalchemy.Table("xcom", sqlalchemy.MetaData(), sqlalchemy.Column("value", sqlalchemy.JSON)).c.value
+SQLITE.exec_driver_sql("CREATE TABLE xcom (value JSON)")
 
 
 def pulled(value: Any) -> Any:

@@ -95,7 +95,12 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
     kind = "numpy" if is_numpy else _EXTENSIONS.get(type(dtype).__name__)
     if kind is None:
         raise _unsupported(dtype)
-    array, spec = _ENCODERS[kind](values)
+    try:
+        array, spec = _ENCODERS[kind](values)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise UnsupportedValueError(
+            f"its dtype {dtype} holds what Arrow cannot ({type(error).__name__}). Convert it with astype()"
+        ) from None
     return array, {"kind": kind, **spec}
 
 

@@ -206,8 +206,10 @@ def _loads(text: bytes | str, **options: Any) -> Any:
         return json.loads(text, parse_constant=_no_constant, **options)
     except XComError:
         raise
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"The stored JSON cannot be read ({type(error).__name__}).") from None
+    except ValueError as error:  # of a number that is too long, or of what a tag is made of
+        raise decoding_error(error, "The stored JSON cannot be read") from None
 
 
 def _no_constant(name: str) -> Any:
