@@ -114,6 +114,11 @@ class ListSubclass(list):
     pass
 
 
+def wide_frame() -> pd.DataFrame:
+    """A frame of so many columns that its batches are those of an Arrow file."""
+    return pd.DataFrame({f"column {n}": [n, n + 0.5, None] for n in range(70)})
+
+
 def _objects(*items: Any) -> np.ndarray:
     array = np.empty(len(items), dtype=object)
     array[:] = items

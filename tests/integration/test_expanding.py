@@ -13,7 +13,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from include.s3_xcom import batches, items, rows
-from include.s3_xcom.errors import FormatError, IntegrityError, ObjectMissingError, UnsupportedValueError
+from include.s3_xcom.errors import IntegrityError, ObjectMissingError, UnsupportedValueError
 from include.s3_xcom.s3 import copies, parts, uploads
 from tests.helpers.same import assert_same
 from tests.unit.test_mapped import FRAME
@@ -219,7 +219,7 @@ def test_an_object_that_no_push_writes_is_refused_where_it_is(task, s3, sequence
     reference = json.loads(task.row())
     reference["etag"] = s3.Object(reference["key"]).put(Body=b"{" * reference["size"])["ETag"]
     task.set_row(json.dumps(reference).encode())
-    with pytest.raises(FormatError, match=f"a dag.task.*s3://xcom/{reference['key'][:20]}"):
+    with pytest.raises(IntegrityError, match=f"a dag.task.*s3://xcom/{reference['key'][:20]}"):
         task.pull()[0]
 
 

@@ -236,8 +236,8 @@ def test_what_somebody_else_wrote_there_is_no_reason_to_delete(task, prefix, s3)
     assert "somebody else wrote the note" in heir.why_not(Store.configured())
 
 
-@pytest.mark.parametrize(("way", "is_same"), [("moved", True), ("copied", False)])
-def test_a_copy_of_a_file_of_sqlite_is_another_database(stack, tmp_path, way, is_same):
+@pytest.mark.parametrize("way", [shutil.copy, shutil.move, None])
+def test_a_copy_of_a_file_of_sqlite_is_another_database(stack, tmp_path, way):
     def says(path: Path) -> str:
         deployment = Deployment(stack, f"sqlite:///{path}")
         done = deployment.run("-c", "from include.s3_xcom.on_airflow import heir; print(heir.identity())")
@@ -247,8 +247,26 @@ def test_a_copy_of_a_file_of_sqlite_is_another_database(stack, tmp_path, way, is
     (tmp_path / "airflow.db").touch()
     before = says(tmp_path / "airflow.db")
     assert before.startswith("SQLite file ")
-    {"moved": shutil.move, "copied": shutil.copy}[way](tmp_path / "airflow.db", tmp_path / "other.db")
-    assert (says(tmp_path / "other.db") == before) == is_same
+    if way is None:
+        assert says(tmp_path / "airflow.db") == before
+    else:
+        way(tmp_path / "airflow.db", tmp_path / "other.db")
+        assert says(tmp_path / "other.db") != before
+
+
+def test_a_postgres_that_does_not_say_what_it_is_is_named_with_what_to_do(stack, prefix, capsys):
+    function = "FUNCTION pg_control_system()"
+    as_superuser(stack, "psql", "airflow", "-c", f"REVOKE EXECUTE ON {function} FROM PUBLIC")
+    try:
+        assert main(["init"]) == 3
+        assert main(["sweep", "--delete"]) == 1
+        error = capsys.readouterr().err
+        assert main(["sweep"]) == 0
+        assert "cannot be told from its copies" in capsys.readouterr().out
+    finally:
+        as_superuser(stack, "psql", "airflow", "-c", f"GRANT EXECUTE ON {function} TO PUBLIC")
+    assert error.count("permission denied for function pg_control_system") == 2
+    assert error.count(f"GRANT EXECUTE ON {function}") == 2
 
 
 def test_a_row_that_was_copied_or_moved_to_other_ids_keeps_its_object(new_task, s3, prefix):

@@ -313,6 +313,7 @@ def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(
 ):
     monkeypatch.setattr(store, "DELETE_KEYS", 1)
     monkeypatch.setattr(deletion, "MAX_SECONDS", 0.2)
+    assert heir.why_not(Store.configured()) == ""
     task = new_task()
     for number in range(5):
         task.push([number], key=f"key {number}")

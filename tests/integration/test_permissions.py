@@ -119,8 +119,8 @@ def test_init_needs_just_the_policy_that_makes_the_bucket(prefix, operations, mo
     for _ in range(2):
         monkeypatch.setenv("AIRFLOW__S3_XCOM__BUCKET", f"new-{prefix}")
         assert main(["init"]) == 0
-    # Those that try the encryption out, which AWS is spared.
-    assert {"PutObject", "DeleteObject"} <= operations
-    operations -= {"PutObject", "DeleteObject"}
+    # Of the first policy: for the note of the database, and to try the encryption out, which AWS is spared.
+    assert {"GetObject", "PutObject", "DeleteObject", "ListObjectsV2"} <= operations
+    operations -= {"GetObject", "PutObject", "DeleteObject", "ListObjectsV2"}
     assert needed(operations) == granted("What makes the bucket")
     assert operations == BUCKET_OPERATIONS

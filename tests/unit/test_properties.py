@@ -40,11 +40,8 @@ slowest = examples(EXAMPLES // 4)
 
 
 def check(value) -> None:
-    try:
-        encoded = codecs.encode(value)
-    except UnsupportedValueError as error:
-        event(f"refused: {error.why.split('.')[0]:.60}")
-        return
+    """A value of the kinds of docs/types.md: to refuse it is no success."""
+    encoded = codecs.encode(value)
     event(f"codec {encoded.codec}")
     assert_same(codecs.decode(encoded.codec, bytes(encoded.body)), value)
 
@@ -104,9 +101,12 @@ def test_any_array_series_or_index(value):
 
 @thorough
 @given(strategies.scalars)
-def test_any_scalar_stays_in_the_database(value):
+def test_any_short_scalar_stays_in_the_database(value):
     row = codecs.encode_small(value)
-    if row is not None:
+    if row is None:  # bytes are no scalar; and Airflow's migration takes NULs out
+        is_long = len(tagged_json.dumps(value)) > codecs.SMALL_BYTES
+        assert is_long or isinstance(value, bytes) or "\0" in str(value)
+    else:
         assert_same(tagged_json.loads(row), value)
 
 

@@ -167,6 +167,8 @@ def _claim(store: Store, done: setup.Done) -> None:
     """Note this database as the one that deletes in the bucket, where none is noted yet."""
     try:
         mine, refusal = heir.identity(), heir.why_not(store)
+    except heir.UnknownDatabaseError as error:
+        done.gaps.append(str(error))
     except SettingError:
         done.settings.append("the first database that deletes here is noted (none answers this command)")
     else:
@@ -300,9 +302,17 @@ def _sweep(options: argparse.Namespace, store: Store) -> int:
         print(f"{counts.deleted:,} deleted" + (f", {counts.failed:,} FAILED" if counts.failed else ""))
     elif counts.orphans:
         print("Nothing was deleted: that takes --delete.")
-        if refusal := heir.why_not(store, dry=True):
-            print(refusal)
+    if not options.delete and (refusal := _refusal(store)):
+        print(refusal)
     return 1 if counts.failed else 0
+
+
+def _refusal(store: Store) -> str:
+    """Return why a sweep would delete nothing; nothing if it would."""
+    try:
+        return heir.why_not(store, dry=True)
+    except SettingError as error:
+        return str(error)
 
 
 MAX_LISTED = 50

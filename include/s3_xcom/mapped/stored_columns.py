@@ -102,7 +102,7 @@ def _opened(store: Store, reference: Reference) -> Iterator[tuple[RangedFile, pq
 
     with RangedFile(store, reference) as file:
         fetch_footer(file)
-        with format_errors("Parquet"):
+        with format_errors(reference.info.codec):
             yield file, pq.ParquetFile(pa.PythonFile(file, mode="r"))
 
 

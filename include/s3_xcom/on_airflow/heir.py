@@ -10,9 +10,9 @@ PostgreSQL
 MySQL
     The UUID of its server, and its name.
 MariaDB
-    Its host, port and directory of data, and its name: it has no UUID.
+    Its directory of data, its name, and when its table ``alembic_version`` was made: it has no UUID.
 SQLite
-    The number of its file, and the id of this machine.
+    The path and the number of its file, and the id of this machine.
 
 A copy of the files of a server that was not promoted says the same as the original.
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CONTROLDATA
@@ -21,8 +21,9 @@ https://dev.mysql.com/doc/refman/8.4/en/replication-options.html#sysvar_server_u
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from include.s3_xcom import keys
 from include.s3_xcom.errors import SettingError
@@ -31,6 +32,8 @@ from include.s3_xcom.s3 import database_note, errors
 from include.s3_xcom.s3.database_note import Note
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from include.s3_xcom.s3.store import Store
 
 COMMAND = "python -m include.s3_xcom heir"
@@ -43,9 +46,19 @@ _QUERIES = {
     ),
     "mysql": "SELECT concat('MySQL server ', @@server_uuid, ', database ', database())",
     "mariadb": (
-        "SELECT concat('MariaDB at ', @@hostname, ':', @@port, ', ', @@datadir, ', database ', database())"
+        "SELECT concat('MariaDB in ', @@datadir, ', database ', database(), ' made ', ("
+        "SELECT create_time FROM information_schema.tables "
+        "WHERE table_schema = database() AND table_name = 'alembic_version'))"
     ),
 }
+
+_HINTS = {
+    "postgresql": (
+        " GRANT EXECUTE ON FUNCTION pg_control_system(), pg_walfile_name(pg_lsn), pg_current_wal_lsn() TO "
+        "the role of Airflow."
+    )
+}
+"""What to do where a database does not answer its query."""
 
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -102,32 +115,46 @@ def take_over(store: Store, mine: str) -> None:
         database_note.write(store.client, store.settings, mine)
 
 
+class UnknownDatabaseError(SettingError):
+    """The metadata database cannot be told from its copies."""
+
+
 def identity() -> str:
     """Return what the metadata database says of itself.
 
     :raises SettingError: if it does not answer
+    :raises UnknownDatabaseError: if it does not say enough
     """
     with xcom_table.answering() as session:
-        bind = session.get_bind()
-        kind = "mariadb" if getattr(bind.dialect, "is_mariadb", False) else bind.dialect.name
+        kind = xcom_table.kind_of(session)
         if kind == "sqlite":
-            return _of_file(bind.url.database)
-        if kind not in _QUERIES:
-            raise SettingError(
-                f"What a {kind} database says of itself is not known: nothing is deleted in S3."
-            )
-        return _ask(session, _QUERIES[kind])
+            return _of_file(session.get_bind().url.database)
+        if kind in _QUERIES:
+            return _ask(session, kind)
+    raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} It is a {kind} database.")
 
 
-def _ask(session: Any, query: str) -> str:
+_CANNOT_BE_TOLD = "The metadata database cannot be told from its copies, so nothing is deleted in S3."
+
+
+def _ask(session: Session, kind: str) -> str:
     from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
 
-    return str(session.execute(text(query)).scalar())
+    try:
+        answer = session.execute(text(_QUERIES[kind])).scalar()
+    except DBAPIError as error:
+        why = f"It answers: {str(error.orig).strip()}.{_HINTS.get(kind, '')}"
+        raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} {why}") from None
+    if answer is None:
+        raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} It does not say when it was made.")
+    return str(answer)
 
 
 def _of_file(path: str | None) -> str:
     """Return what tells a file of SQLite from its copies."""
     if not path or not Path(path).is_file():
-        raise SettingError("The metadata database is no file, and cannot be told from its copies.")
-    machine = _MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else "unknown"
-    return f"SQLite file {Path(path).stat().st_ino} on machine {machine}"
+        raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} It is no file.")
+    file = Path(path).resolve()
+    machine = _MACHINE_ID.read_text().strip() if _MACHINE_ID.is_file() else ""
+    return f"SQLite file {file.stat().st_ino} at {file} on {machine or platform.node()}"

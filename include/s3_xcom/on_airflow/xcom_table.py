@@ -31,8 +31,12 @@ MIN_REFERENCE_BYTES = 200
 MAX_SECONDS = 2
 """The longest that the database looks through all rows for those that hold the same."""
 
-_HINT = f"/*+ MAX_EXECUTION_TIME({MAX_SECONDS * 1000}) */"
-"""Of MySQL, https://dev.mysql.com/doc/refman/8.4/en/optimizer-hints.html#optimizer-hints-execution-time"""
+_LIMITS = {
+    "postgresql": (f"SET LOCAL statement_timeout = {MAX_SECONDS * 1000}", ""),
+    "mysql": (f"SET max_execution_time = {MAX_SECONDS * 1000}", "SET max_execution_time = DEFAULT"),
+    "mariadb": (f"SET max_statement_time = {MAX_SECONDS}", "SET max_statement_time = DEFAULT"),
+}
+"""Statements that set and unset that limit; Postgres' ends with the transaction, and SQLite has none."""
 
 _FETCHED_ROWS = 1000
 _LIKELY_ROWS = 1000
@@ -88,8 +92,8 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
 def still_held(values: list[Any]) -> list[Any]:
     """Return what rows still hold, whatever XComs they belong to, of what deleted rows held.
 
-    All rows are looked through, by equality, which takes the database 0.1 s for a million of them
-    (docs/benchmarks.md), and at most :data:`MAX_SECONDS`.
+    All rows are looked through, by equality, which takes Postgres 0.1 s for a million of them
+    (docs/benchmarks.md), and each database but SQLite at most :data:`MAX_SECONDS`.
 
     :param values: of at most a thousand rows, as the column holds them
     :raises SettingError: if the metadata database does not answer in time
@@ -100,11 +104,21 @@ def still_held(values: list[Any]) -> list[Any]:
         return []
     column = _columns().value
     with answering() as session:
-        kind = session.get_bind().dialect.name
-        if kind == "postgresql":
-            session.execute(text(f"SET LOCAL statement_timeout = {MAX_SECONDS * 1000}"))
+        kind = kind_of(session)
+        set_limit, unset_limit = _LIMITS.get(kind, ("", ""))
+        if set_limit:
+            session.execute(text(set_limit))
         same = select(column).where(release.is_one_of(column, values, kind))
-        return list(session.execute(same.prefix_with(_HINT, dialect="mysql")).scalars())
+        found = list(session.execute(same).scalars())
+        if unset_limit:
+            session.execute(text(unset_limit))
+        return found
+
+
+def kind_of(session: Session) -> str:
+    """Return the name of the database: ``postgresql``, ``mysql``, ``mariadb`` or ``sqlite``."""
+    dialect = session.connection().dialect  # which knows MariaDB from MySQL when it has connected
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
 
 
 def reference_of(owner: Owner) -> Reference | None:
