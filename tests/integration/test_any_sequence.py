@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from include.s3_xcom import batches, items, rows
@@ -35,15 +36,10 @@ def check(task, sequence) -> None:
         assert_same(pulled.to_frame(), sequence.to_frame())
 
 
-def check_unless_refused(task, sequence) -> None:
-    with contextlib.suppress(UnsupportedValueError):
-        check(task, sequence)
-
-
 @few
 @given(strategies.frames(), st.integers(1, 4))
 def test_batches_of_any_frame(task, frame, size):
-    check_unless_refused(task, batches(frame, size))
+    check(task, batches(frame, size))
 
 
 @few
@@ -52,29 +48,42 @@ def test_chunks_of_any_frame(task, frame, size):
     if frame.empty:
         return
     chunks = list(batches(frame, size))
-    with contextlib.suppress(UnsupportedValueError):
-        task.push(batches(iter(chunks)))
-        pulled = task.pull()
-        assert_same(list(pulled), chunks)
-        if type(frame.index) is not pd.RangeIndex:
-            assert_same(pulled.to_frame().index.tolist(), frame.index.tolist())
-        for position in range(frame.shape[1]):
-            actual, expected = pulled.to_frame().iloc[:, position], frame.iloc[:, position]
-            assert_same(actual.tolist(), expected.tolist())
-        task.push(batches(iter(chunks), 2), "cut anew")
-        assert sum(map(len, task.pull("cut anew"))) == len(frame)
+    if not push_unless_chunks_differ(task, batches(iter(chunks))):
+        return
+    pulled = task.pull()
+    assert_same(list(pulled), chunks)
+    if type(frame.index) is not pd.RangeIndex:
+        assert_same(pulled.to_frame().index.tolist(), frame.index.tolist())
+    for position in range(frame.shape[1]):
+        actual, expected = pulled.to_frame().iloc[:, position], frame.iloc[:, position]
+        assert_same(actual.tolist(), expected.tolist())
+    if push_unless_chunks_differ(task, batches(iter(chunks), 2)):
+        assert sum(map(len, task.pull())) == len(frame)
+
+
+def push_unless_chunks_differ(task, sequence) -> bool:
+    """Of each chunk, only itself is known when it is written: a later one may not fit the first."""
+    try:
+        task.push(sequence)
+    except UnsupportedValueError as error:
+        found = re.search("(in|of) the first", error.why)
+        event(f"refused: {error.why[:40]}")
+        if found is None:
+            raise
+        return False
+    return True
 
 
 @few
 @given(strategies.frames())
 def test_rows_of_any_frame(task, frame):
-    check_unless_refused(task, rows(frame.set_axis([f"column {i}" for i in range(frame.shape[1])], axis=1)))
+    check(task, rows(frame.set_axis([f"column {i}" for i in range(frame.shape[1])], axis=1)))
 
 
 @few
 @given(st.lists(strategies.values, max_size=6))
 def test_items_of_any_list(task, values):
-    check_unless_refused(task, items(values))
+    check(task, items(values))
 
 
 def arrow_frames() -> Iterator[pd.DataFrame]:
