@@ -151,7 +151,8 @@ def _library_info(codec: Codec, value: Any) -> ObjectInfo:
 
 
 def _builtin_info(codec: Codec, value: Any) -> ObjectInfo:
-    shape = [len(value)] if isinstance(value, Sized) else []
+    has_length = isinstance(value, Sized) and getattr(value, "shape", None) != ()
+    shape = [len(value)] if has_length else []
     return ObjectInfo(codec.name, type_name(type(value)).rpartition(".")[2], shape)
 
 

@@ -11,15 +11,27 @@ import pyarrow as pa
 
 from include.s3_xcom.codecs import schema_guard
 from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 
 def encode(value: Any) -> memoryview | None:
+    """Return a table as the bytes of a file; None if it is none.
+
+    :raises UnsupportedValueError: if it would not come back as it is, which is tried
+    """
     if type(value) is not pa.Table:
         return None
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, value.schema) as writer:
-        writer.write_table(value)
-    return memoryview(sink.getvalue())
+    try:
+        with pa.ipc.new_file(sink, value.schema) as writer:
+            writer.write_table(value.unify_dictionaries())
+        body = memoryview(sink.getvalue())
+        is_same = decode(body, Pulling()).schema.equals(value.schema, check_metadata=True)
+    except (pa.ArrowException, FormatError) as error:
+        raise UnsupportedValueError(f"Arrow does not read it again ({type(error).__name__})") from None
+    if not is_same:
+        raise UnsupportedValueError("Arrow's format changes a type or metadata of it. Cast it first")
+    return body
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:

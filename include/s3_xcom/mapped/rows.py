@@ -7,6 +7,7 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
+import datetime
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -108,7 +109,8 @@ class FrameRows:
     def _python_values(self, column: pd.Series) -> list[Any]:
         try:
             return _python_values(column)
-        except (ValueError, OverflowError) as error:  # of pandas and pyarrow, whose errors are such as well
+        # Of pandas and pyarrow, whose own errors are such as well; a zone that is not known is a KeyError.
+        except (ValueError, OverflowError, KeyError) as error:
             raise UnsupportedValueError(
                 f"rows() gives Python's own values, which cannot hold one of its dtype {column.dtype} "
                 f"({type(error).__name__}). Cast the column, or return batches(frame, size)",
@@ -165,6 +167,9 @@ def _listed(labels: list[Any]) -> str:
     return ", ".join(f"{label!r:.60}" for label in labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
+_YEARS = range(datetime.MINYEAR, datetime.MAXYEAR + 1)
+
+
 def _moments(column: pd.Series) -> list[Any] | None:
     """The cells of a column of times at once, if none of them has nanoseconds; None otherwise."""
     import numpy as np
@@ -174,6 +179,8 @@ def _moments(column: pd.Series) -> list[Any] | None:
     if not is_numpys and not isinstance(column.dtype, pd.DatetimeTZDtype):
         return None
     index = pd.DatetimeIndex(column)
+    if not set(index.tz_localize(None).year.dropna().unique()).issubset(_YEARS):
+        raise ValueError("a local time is beyond what datetime holds")  # pandas 2.3 ends the process
     return None if (index.nanosecond > 0).any() else index.to_pydatetime().tolist()
 
 

@@ -122,10 +122,7 @@ def _stored(array: pa.Array, dictionaries: list[pa.Array]) -> pa.Array:
     if types.is_null(kind):
         return pa.nulls(len(array), pa.bool_())
     if types.is_timestamp(kind):
-        seconds = array.cast(pa.int64())
-        limits = pc.min_max(seconds).as_py().values()
-        is_far = any(limit is not None and abs(limit) >= _MAX_SECONDS for limit in limits)
-        return seconds if is_far else array
+        return stored_seconds(array)
     if types.is_decimal(kind):
         digits = min(kind.precision - kind.scale, _MAX_DIGITS[type(kind)])
         make = pa.decimal128 if isinstance(kind, pa.Decimal128Type) else pa.decimal256
@@ -139,10 +136,21 @@ def _stored(array: pa.Array, dictionaries: list[pa.Array]) -> pa.Array:
         stored_kind = pa.struct([pa.field(name, field.type) for name, field in zip(names, fields)])
         return _struct(stored_kind, fields, array)
     if types.is_map(kind):
+        if _is_changed(kind.key_type, is_within=True):  # rebuilding its keys can end the process (pyarrow 25)
+            raise pa.ArrowNotImplementedError
         array = array.cast(pa.list_(_entries(kind)))
     values = _stored(_values(array), dictionaries)
     make = pa.large_list if types.is_large_list(kind) else pa.list_
     return _lists(make(values.type), values, array)
+
+
+def stored_seconds(array: pa.Array) -> pa.Array:
+    """Return times in seconds as integers if one is beyond what milliseconds hold; others as they are."""
+    if array.type.unit != "s":
+        return array
+    seconds = array.cast(pa.int64())
+    limits = pc.min_max(seconds).as_py().values()
+    return seconds if any(limit is not None and abs(limit) >= _MAX_SECONDS for limit in limits) else array
 
 
 def _rebuilt(array: pa.Array, kind: pa.DataType, dictionaries: Iterator[pa.Array]) -> pa.Array:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.parquet import columns, frames, nested_columns, object_columns
 from include.s3_xcom.codecs.parquet.columns import Spec
 from include.s3_xcom.codecs.parquet.object_types import MAX_DIGITS
@@ -100,8 +101,17 @@ def _same_dtype(one: Any, other: Any) -> bool:
     if isinstance(one, pd.CategoricalDtype) and isinstance(other, pd.CategoricalDtype):
         # Also in their order, which is that of the codes. To compare the dtypes would hash the categories.
         same = _same_dtype(one.categories.dtype, other.categories.dtype)
-        return same and one.ordered == other.ordered and one.categories.equals(other.categories)
+        return same and one.ordered == other.ordered and _are_same(one.categories, other.categories)
+    if isinstance(one, pd.SparseDtype):
+        return repr(one) == repr(other)  # 0, 0.0 and -0.0 are equal, as fill values are
     return one == other
+
+
+def _are_same(one: pd.Index, other: pd.Index) -> bool:
+    """Return whether labels are the same. Equal ones may not be: Decimals of other exponents, 1 and True."""
+    if not one.equals(other) or one.dtype.kind not in "Of":
+        return one.equals(other)
+    return tagged_json.dumps_many(list(one)) == tagged_json.dumps_many(list(other))
 
 
 def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:

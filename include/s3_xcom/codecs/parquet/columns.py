@@ -109,7 +109,7 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
     return _DECODERS[spec["kind"]](array, spec)
 
 
-def to_text(array: pa.Array) -> str:
+def to_text(array: pa.Array | pa.ChunkedArray) -> str:
     """A small Arrow array as text: an Arrow IPC stream in base64."""
     sink = pa.BufferOutputStream()
     table = pa.table({"values": array})
@@ -132,7 +132,8 @@ def _encode_numpy(values: np.ndarray) -> tuple[pa.Array, Spec]:
     spec = {"dtype": dtype.str}
     native = np.ascontiguousarray(values.astype(dtype.newbyteorder("="), copy=False))
     if dtype.kind in "biu" or (dtype.kind in "mM" and np.datetime_data(dtype) in _UNITS):
-        return pa.array(native), spec
+        array = pa.array(native)
+        return (arrow_columns.stored_seconds(array) if dtype.kind == "M" else array), spec
     if dtype.kind == "f" and dtype.itemsize <= 8:
         # A missing number is a null, as in the Parquet that pandas itself writes.
         wide = native.astype("f4") if dtype.itemsize == 2 else native  # Parquet has no half floats
@@ -154,7 +155,8 @@ def _decode_numpy(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
         return values
     if dtype.kind in "mM":
         pandas_releases.require_unit(np.datetime_data(dtype)[0])
-        stored = f"{dtype.kind}8[{array.type.unit}]"
+        unit = np.datetime_data(dtype)[0] if pa.types.is_integer(array.type) else array.type.unit
+        stored = f"{dtype.kind}8[{unit}]"
         ticks = array.cast(pa.int64()).fill_null(np.iinfo("i8").min).to_numpy()
         return _own(ticks.view(stored).astype(dtype, copy=False))
     return _own(array.to_numpy().astype(dtype, copy=False))
@@ -174,7 +176,12 @@ def _encode_extension(values: Values) -> tuple[pa.Array, Spec]:
 def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
     if pa.types.is_large_string(array.type) and not pandas_releases.HAS_STR:
         array = array.cast(pa.string())  # earlier releases take no other
-    return pandas_releases.find_dtype(spec).__from_arrow__(array)
+    dtype = pandas_releases.find_dtype(spec)
+    if isinstance(dtype, (pd.Float32Dtype, pd.Float64Dtype)):  # pandas 3 makes NA of NaN
+        mask = array.is_null().to_numpy()
+        data = array.fill_null(1.0).to_numpy().astype(dtype.numpy_dtype, copy=True)
+        return pd.arrays.FloatingArray(data, mask)
+    return dtype.__from_arrow__(array)
 
 
 def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
@@ -184,8 +191,10 @@ def _encode_zoned(values: Any) -> tuple[pa.Array, Spec]:
             f"its time zone, a {type_name(type(values.dtype.tz))}, equals no other of its name. Convert it "
             "with tz_convert() to a zoneinfo.ZoneInfo or datetime.timezone first"
         )
-    array = pa.array(values.tz_convert("UTC").tz_localize(None).to_numpy())
+    array, _ = _encode_numpy(values.tz_convert("UTC").tz_localize(None).to_numpy())
     unit = values.dtype.unit
+    if pa.types.is_integer(array.type):
+        return array, {"zone": zone, "unit": unit}
     return array.cast(pa.timestamp(unit, zone.get("name") or "UTC")), {"zone": zone, "unit": unit}
 
 
@@ -233,9 +242,32 @@ def _decode_interval(array: pa.ChunkedArray, spec: Spec) -> Values:
 
 
 def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
-    array, inner = encode(values.to_dense())
-    # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
-    return array, {"fill": tagged_json.to_json(values.fill_value), "index": values.kind, "spec": inner}
+    try:
+        array, inner = encode(values.to_dense())
+        # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
+        spec = {"fill": tagged_json.to_json(values.fill_value), "index": values.kind, "spec": inner}
+        again = _decode_sparse(pa.chunked_array([array]), tagged_json.loads(tagged_json.to_text(spec)))
+        same = _tells(again) == _tells(values)
+    except (
+        TypeError,
+        ValueError,
+        FormatError,
+    ):  # pandas' own functions lose some fill values, and fail for others
+        same = False
+    if not same:
+        raise _unsupported(values.dtype)
+    return array, spec
+
+
+def _tells(values: Any) -> tuple[Any, ...]:
+    """Return what a sparse array is made of, to be compared."""
+    content = tagged_json.dumps_many(values.sp_values.tolist())
+    return (
+        repr(values.dtype),
+        type(values.fill_value),
+        content,
+        values.sp_index.to_int_index().indices.tolist(),
+    )
 
 
 def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
@@ -246,7 +278,7 @@ def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
     array = values.__arrow_array__()
     whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     stored, dictionaries = arrow_columns.stored(whole)
-    spec = {"type": to_text(pa.array([], array.type))}
+    spec = {"type": to_text(pa.chunked_array([], array.type))}  # of which no array has lost anything
     return stored, spec | ({"dictionaries": list(map(to_text, dictionaries))} if dictionaries else {})
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, pandas_metadata, tables
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
 
@@ -67,6 +67,10 @@ def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
 
     :param encode: makes an array of each column, and then of each level of the index that is no range
     """
+    try:
+        attrs = tagged_json.to_json(getattr(value, "attrs", {}))
+    except UnsupportedValueError as error:
+        raise error.inside("attrs") from None
     kind, frame = _as_frame(value)
     arrays, specs = [], []
     for i in range(frame.shape[1]):
@@ -83,7 +87,7 @@ def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
         "columns": specs,
         "index": index,
         "labels": indexes.encode_labels(frame.columns),
-        "attrs": tagged_json.to_json(getattr(value, "attrs", {})),
+        "attrs": attrs,
         "duplicate_labels": frame.flags.allows_duplicate_labels,
     }
     if kind == "Series":
@@ -129,6 +133,14 @@ def _refused_types() -> Iterator[None]:
     except pa.ArrowNotImplementedError as error:  # which names the type, and no value
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({error}). Convert it with astype() first"
+        ) from None
+    except FormatError as error:
+        raise UnsupportedValueError(
+            f"with its names and attrs it would not be read again ({error})"
+        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise UnsupportedValueError(
+            f"Parquet cannot hold it ({type(error).__name__}). Convert it with astype() first"
         ) from None
 
 
@@ -301,6 +313,8 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
     if isinstance(value, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):  # which may have a freq
         return "index array", pd.DataFrame(index=pd.Index(value))
+    if value.ndim != 1:
+        raise UnsupportedValueError("an array of pandas can be pushed if it has one dimension")
     own = value.to_numpy() if isinstance(value.dtype, _NUMPYS_DTYPE) else value
     return "array", pd.Series(own, dtype=own.dtype).to_frame("values")
 

@@ -44,6 +44,7 @@ def encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list
         if codes is not None:
             spec = {**spec, **_order(level, codes, array, spec)}
             array = array.take(pa.array(codes, mask=codes < 0))
+            _try(array, spec, level)
         arrays.append(array)
         specs.append(spec)
     encoded = {
@@ -63,7 +64,7 @@ def _order(level: pd.Index, codes: np.ndarray, array: pa.Array, spec: columns.Sp
     present = pd.unique(codes[codes >= 0])
     if type(level) is pd.RangeIndex:
         return {"order": _bounds(level)}
-    is_plain = not pa.types.is_nested(array.type) and spec.get("content") != "json"
+    is_plain = not (pa.types.is_nested(array.type) or spec.get("content") == "json" or array.null_count)
     if len(level) > FEW_VALUES and is_plain and len(present) == len(level):
         if (present[1:] > present[:-1]).all():
             return {"order": "appearance"}
@@ -71,7 +72,43 @@ def _order(level: pd.Index, codes: np.ndarray, array: pa.Array, spec: columns.Sp
             return {"order": "sorted"}
     if not level.is_unique:
         raise UnsupportedValueError("a level of it has a value twice. Return frame.reset_index()", ("index",))
-    return {"order": columns.to_text(array)}
+    return {"order": columns.to_text(array), **_null(codes, array)}
+
+
+def _null(codes: np.ndarray, array: pa.Array) -> dict[str, int]:
+    """Return the code of rows whose value is a missing one that the level holds, as of groupby(dropna=False).
+
+    :raises UnsupportedValueError: if there are missing labels as well
+    """
+    held = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))
+    if not np.isin(codes, held).any():
+        return {}
+    if len(held) > 1 or (codes < 0).any():
+        raise UnsupportedValueError(
+            "a level of it holds a missing value, and labels are missing. Return frame.reset_index()",
+            ("index",),
+        )
+    return {"null": int(held[0])}
+
+
+_TRIED = (pd.SparseDtype, pd.IntervalDtype)
+
+
+def _try(array: pa.Array, spec: columns.Spec, level: pd.Index) -> None:
+    """Decode a level of a kind of which pandas cannot look up each.
+
+    :raises UnsupportedValueError: if it cannot this one
+    """
+    if not isinstance(level.dtype, _TRIED) and type(level.dtype).__name__ != "ArrowDtype":
+        return
+    try:
+        _decode_level(pa.chunked_array([array]), spec)
+    except Exception as error:
+        raise UnsupportedValueError(
+            f"pandas cannot look up values of a level of the dtype {level.dtype} ({type(error).__name__}). "
+            "Return frame.reset_index()",
+            ("index",),
+        ) from None
 
 
 def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
@@ -92,7 +129,7 @@ def _decode_level(array: pa.ChunkedArray, spec: columns.Spec) -> tuple[pd.Index,
     is_valid = array.is_valid()
     # Without the nulls: with them, integers would be floats.
     values = columns.decode(array.filter(is_valid) if array.null_count else array, spec)
-    found, distinct = pd.factorize(values, use_na_sentinel=False)
+    found, distinct = _factorize(values)
     level, order = columns.to_index(distinct), spec["order"]
     if order == "sorted":
         places = level.argsort()
@@ -102,7 +139,7 @@ def _decode_level(array: pa.ChunkedArray, spec: columns.Spec) -> tuple[pd.Index,
     else:
         whole = pd.RangeIndex(*order) if isinstance(order, list) else _from_text(order, spec)
         level, positions = whole, _positions(whole, level)
-    codes = np.full(len(array), -1)
+    codes = np.full(len(array), spec.get("null", -1))
     codes[is_valid.to_numpy()] = positions[found]
     return level, codes
 
@@ -113,11 +150,35 @@ def _from_text(text: str, spec: columns.Spec) -> pd.Index:
 
 def _positions(whole: pd.Index, values: pd.Index) -> np.ndarray:
     """Return where some values stand among all of a level."""
-    positions = whole.get_indexer(values)
-    if (positions < 0).any():  # a tuple with NaN equals no other: their texts do
-        numbers = {text: number for number, text in enumerate(tagged_json.dumps_many(list(whole)))}
-        positions = np.array([numbers[text] for text in tagged_json.dumps_many(list(values))])
-    return positions
+    if not _is_told_by_text(whole.dtype):
+        return whole.get_indexer(values)
+    numbers = {text: number for number, text in enumerate(tagged_json.dumps_many(list(whole)))}
+    return np.array([numbers[text] for text in tagged_json.dumps_many(list(values))], dtype=int)
+
+
+def _factorize(values: columns.Values) -> tuple[np.ndarray, columns.Values]:
+    """Return for each value its number among the different ones, and these, in the order in which they come.
+
+    Different is what is written differently: 1 and True, 0.0 and -0.0, a text and the same with a NUL
+    behind it, which are the same for pandas' own function.
+    """
+    keys = values
+    if _is_told_by_text(values.dtype):
+        keys = np.array(tagged_json.dumps_many(list(values)), dtype=object)
+    elif isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        keys = values.view(f"i{values.dtype.itemsize}")
+    codes, distinct = pd.factorize(keys, use_na_sentinel=False)
+    if keys is values:
+        return codes, distinct
+    _, first = np.unique(codes, return_index=True)
+    return codes, values.take(first)
+
+
+def _is_told_by_text(dtype: Any) -> bool:
+    """Return whether pandas finds values of a dtype by what may be the same for others, or not at all."""
+    return getattr(dtype, "kind", "") == "O" and isinstance(
+        dtype, (np.dtype, pd.StringDtype, pd.IntervalDtype)
+    )
 
 
 def joined(indexes: list[pd.Index]) -> pd.Index:
@@ -132,7 +193,7 @@ def _joined_level(indexes: list[pd.MultiIndex], number: int) -> tuple[pd.Index, 
     """Return one level of several indexes, each value once, and the codes of all their rows."""
     levels = [index.levels[number] for index in indexes]
     values = columns.joined(list(map(columns.values_of, levels)))
-    positions, distinct = pd.factorize(values, use_na_sentinel=False)
+    positions, distinct = _factorize(values)
     starts = np.cumsum([0, *map(len, levels)])
     codes = [
         np.where(index.codes[number] < 0, -1, np.append(positions, -1)[index.codes[number] + start])
@@ -207,13 +268,20 @@ def unique_names(labels: list[Any]) -> list[str]:
     taken: set[str] = set()
     counts: dict[str, int] = {}  # the last number that was tried: equal labels cost no more than others
     for label in labels:
-        base = name = str(label).encode("utf-8", "replace").decode()
+        base = name = _text_of(label).encode("utf-8", "replace").decode()
         while name in taken:
             counts[base] = counts.get(base, 0) + 1
             name = f"{base}.{counts[base]}"
         taken.add(name)
         names.append(name)
     return names
+
+
+def _text_of(label: Any) -> str:
+    try:
+        return str(label)
+    except ValueError:  # an integer of too many digits
+        return "column"
 
 
 def _levels(index: pd.Index) -> list[tuple[pd.Index, np.ndarray | None]]:

@@ -45,6 +45,7 @@ def write(table: pa.Table, **options: Any) -> memoryview:
 
     :param options: of pyarrow.parquet.ParquetWriter
     """
+    schema_guard.check_schema(table.schema.serialize())  # which would not be read
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         head = _head_rows(table)
@@ -57,6 +58,7 @@ def write(table: pa.Table, **options: Any) -> memoryview:
 
 def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
     """The same in pieces, a row group each. Parameters as of :func:`write`."""
+    schema_guard.check_schema(table.schema.serialize())
     sink = Sink()
     head = _head_rows(table)
     size = max(GROUP_BYTES, table.num_columns * COLUMN_BYTES)
@@ -131,6 +133,8 @@ def _is_kept(value: Any) -> bool:
     if type(value) is not pa.Table or not value.num_columns:
         return False
     schema = value.schema
+    if any(not field.nullable and column.null_count for field, column in zip(schema, value.columns)):
+        return False  # Parquet writes other values for the nulls, or fails
     if not all(map(_is_kept_by_parquet, schema.types)) or len(set(schema.names)) < len(schema):
         return False
     sink = pa.BufferOutputStream()

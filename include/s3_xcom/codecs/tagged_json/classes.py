@@ -134,8 +134,9 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
 
 def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
     """A dataclass or attrs object: its fields, if a new object made of them is the same."""
-    fields = {field.name: getattr(value, field.name) for field in _fields(type(value))}
+    fields: dict[str, Any] = {}
     try:
+        fields.update((field.name, getattr(value, field.name)) for field in _fields(type(value)))
         rebuilt = _rebuild(type(value), fields)
         same = all(_is_same(getattr(rebuilt, name), field) for name, field in fields.items())
     except Exception:

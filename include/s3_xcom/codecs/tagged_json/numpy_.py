@@ -45,7 +45,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _dtype_out(encoder: Encoder, value: np.dtype) -> Any:
-    return tag("numpy.dtype", to_base64(npy.write(np.empty(0, value))))
+    text = to_base64(npy.write(np.empty(0, value)))
+    if _dtype_back(text) != value:  # of an array within, or of texts without a length
+        raise UnsupportedValueError("the dtype is none that an array has. Return str(...) of it")
+    return tag("numpy.dtype", text)
 
 
 def _dtype_back(value: str) -> np.dtype:

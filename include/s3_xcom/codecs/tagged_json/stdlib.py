@@ -111,10 +111,11 @@ def _date_back(value: str) -> datetime.date:
 
 def _memoryview_out(encoder: Encoder, value: memoryview) -> Any:
     """As database drivers give binary columns."""
+    data = memoryview_bytes(value)
     fields: dict[str, Any] = {} if value.format == "B" else {"format": value.format}
     if not value.readonly:
         fields["readonly"] = False
-    return tag("memoryview", to_base64(memoryview_bytes(value)), **fields)
+    return tag("memoryview", to_base64(data), **fields)
 
 
 def _memoryview_back(value: str, format: str = "B", readonly: bool = True) -> memoryview:  # noqa: A002

@@ -28,7 +28,11 @@ def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str,
         )
     if library == "pytz" and "name" in described and moment is not None:
         described["utcoffset"] = moment.utcoffset().total_seconds()
-        if attach(moment.replace(tzinfo=None), described).utcoffset() != moment.utcoffset():
+        try:
+            again = attach(moment.replace(tzinfo=None), described).utcoffset()
+        except OverflowError:  # at the ends of time
+            again = None
+        if again != moment.utcoffset():
             raise UnsupportedValueError(
                 "its pytz time zone was set, not localized. Use timezone.localize(datetime), or zoneinfo"
             )
@@ -145,6 +149,9 @@ def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
     if kind == "tzutc":
         return {"library": "dateutil"}
     if kind == "tzoffset":
+        name = tz.tzname(None) or ""
+        if name.encode("utf-8", "ignore").decode() != name:
+            return None
         seconds = tz.utcoffset(None).total_seconds()
         offset = int(seconds) if seconds.is_integer() else seconds
         return {"library": "dateutil", "offset": offset, "name": tz.tzname(None)}
