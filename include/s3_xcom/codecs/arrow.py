@@ -27,7 +27,7 @@ def encode(value: Any) -> memoryview | None:
             writer.write_table(value.unify_dictionaries())
         body = memoryview(sink.getvalue())
         is_same = decode(body, Pulling()).schema.equals(value.schema, check_metadata=True)
-    except (pa.ArrowException, FormatError) as error:
+    except (pa.ArrowException, OSError, FormatError) as error:
         raise UnsupportedValueError(f"Arrow does not read it again ({type(error).__name__})") from None
     if not is_same:
         raise UnsupportedValueError("Arrow's format changes a type or metadata of it. Cast it first")

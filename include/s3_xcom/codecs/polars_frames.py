@@ -33,13 +33,22 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> polars.DataFrame:
 def write(frame: polars.DataFrame) -> bytes:
     """A frame as an Arrow IPC file.
 
-    :raises UnsupportedValueError: if polars cannot write it
+    :raises UnsupportedValueError: if polars cannot write it, or would read other types
     """
     import polars
 
-    sink = io.BytesIO()
     try:
-        frame.write_ipc(sink, compression="uncompressed")
+        kept = polars.read_ipc(_written(frame.head(1)), memory_map=False).schema == frame.schema
+        body = _written(frame).getvalue()
     except polars.exceptions.PolarsError as error:
-        raise UnsupportedValueError(f"polars cannot write it as Arrow ({type(error).__name__})") from None
-    return sink.getvalue()
+        raise UnsupportedValueError(f"polars cannot keep it as Arrow ({type(error).__name__})") from None
+    if not kept:
+        raise UnsupportedValueError("polars reads a type of it as another. Register the type, or cast() it")
+    return body
+
+
+def _written(frame: polars.DataFrame) -> io.BytesIO:
+    sink = io.BytesIO()
+    frame.write_ipc(sink, compression="uncompressed")
+    sink.seek(0)
+    return sink

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import base64
 import struct
+from typing import TYPE_CHECKING
 
 from include.s3_xcom.errors import FormatError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 PICKLED_TYPE = b"arrow.py_extension_type"
 
@@ -28,6 +32,16 @@ def check_schema(schema: bytes | memoryview) -> None:
     """
     if PICKLED_TYPE in bytes(schema):
         raise FormatError("The stored data has a pickled type of pyarrow, which is not read.")
+
+
+def check_own(schema: pyarrow.Schema) -> None:
+    """Refuse a schema to be written that would not be read, also as it stands in the metadata of columns.
+
+    Errors as of :func:`check_schema`.
+    """
+    written = schema.serialize().to_pybytes()
+    if any(text in written for text in (PICKLED_TYPE, *_IN_BASE64)):
+        check_schema(PICKLED_TYPE)
 
 
 def check_parquet(body: bytes | memoryview) -> None:

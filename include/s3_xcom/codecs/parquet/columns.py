@@ -247,14 +247,10 @@ def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
         # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
         spec = {"fill": tagged_json.to_json(values.fill_value), "index": values.kind, "spec": inner}
         again = _decode_sparse(pa.chunked_array([array]), tagged_json.loads(tagged_json.to_text(spec)))
-        same = _tells(again) == _tells(values)
-    except (
-        TypeError,
-        ValueError,
-        FormatError,
-    ):  # pandas' own functions lose some fill values, and fail for others
-        same = False
-    if not same:
+        is_same = _tells(again) == _tells(values)
+    except (TypeError, ValueError, FormatError):  # pandas' functions lose some fill values, or fail for them
+        is_same = False
+    if not is_same:
         raise _unsupported(values.dtype)
     return array, spec
 
@@ -262,12 +258,8 @@ def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
 def _tells(values: Any) -> tuple[Any, ...]:
     """Return what a sparse array is made of, to be compared."""
     content = tagged_json.dumps_many(values.sp_values.tolist())
-    return (
-        repr(values.dtype),
-        type(values.fill_value),
-        content,
-        values.sp_index.to_int_index().indices.tolist(),
-    )
+    places = values.sp_index.to_int_index().indices.tolist()
+    return repr(values.dtype), type(values.fill_value), content, places
 
 
 def _decode_sparse(array: pa.ChunkedArray, spec: Spec) -> Values:
@@ -279,6 +271,8 @@ def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
     whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     stored, dictionaries = arrow_columns.stored(whole)
     spec = {"type": to_text(pa.chunked_array([], array.type))}  # of which no array has lost anything
+    if from_text(spec["type"]).type != array.type:
+        raise _unsupported(values.dtype)
     return stored, spec | ({"dictionaries": list(map(to_text, dictionaries))} if dictionaries else {})
 
 
