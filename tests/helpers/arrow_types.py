@@ -53,6 +53,13 @@ _FAR_AWAY = [
 ]
 """Times that a finer unit does not hold."""
 
+_OTHER_DICTIONARIES = [
+    (pa.dictionary(pa.uint8(), pa.string(), ordered=True), ["b", "a"]),
+    (pa.dictionary(pa.int64(), pa.large_string()), ["b", "a"]),
+    (pa.dictionary(pa.int32(), pa.decimal128(5, 2)), [decimal.Decimal("2.50"), decimal.Decimal("1.50")]),
+]
+"""Dictionaries that are not in order, of indices that :func:`_made_of` does not choose."""
+
 _WRAPPERS: dict[str, tuple[Callable[[pa.DataType], pa.DataType], Callable[[Any, Any], Any]]] = {
     "list": (pa.list_, lambda one, other: [one, other]),
     "large list": (pa.large_list, lambda one, other: [one, other, one]),
@@ -74,7 +81,7 @@ def arrays() -> Iterator[tuple[str, pa.Array]]:
 
 
 def _types() -> Iterator[tuple[pa.DataType, list[Any]]]:
-    plain = [*_SAMPLES, *_FAR_AWAY]
+    plain = [*_SAMPLES, *_FAR_AWAY, *_OTHER_DICTIONARIES]
     once = [made for kind, values in plain for made in _made_of(kind, values)]
     yield from itertools.chain(plain, once)
     for kind, values in once:
