@@ -20,7 +20,7 @@ from typing import Any
 
 from embedded.stack import Stack
 from include.s3_xcom.reference import human_size
-from tests.benchmarks import database, kinds, link, load, looks, mapped, sweep
+from tests.benchmarks import database, held, kinds, link, load, looks, mapped, sweep
 from tests.benchmarks.peers import OURS, PEERS, ROOT, environment, run
 
 PAGE = ROOT / "docs/benchmarks.md"
@@ -152,6 +152,7 @@ PARTS: dict[str, Callable[[Bench], list[str]]] = {
     "link": lambda bench: link.measure(bench.env, bench.directory),
     "load": lambda bench: ["", "## Load", "", load.measure(bench.stack)],
     "looks": lambda bench: looks.measure(bench.stack),
+    "held": lambda bench: held.measure(bench.stack),
     "sweep": lambda bench: ["", "## Sweep", "", sweep.measure(bench.stack)],
 }
 """By name: what returns the lines of a part of the page."""

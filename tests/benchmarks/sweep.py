@@ -37,10 +37,12 @@ def put_all() -> None:
     from airflow.utils.types import DagRunType
 
     from include.s3_xcom.keys import Owner, make_stem
+    from include.s3_xcom.on_airflow import heir
     from include.s3_xcom.reference import ObjectInfo, Reference
     from include.s3_xcom.s3.store import Store
 
     store = Store.configured()
+    heir.take_over(store, heir.identity())
 
     def put(run_id: str, map_index: int) -> bytes:
         key = make_stem(store.settings, Owner("sweep", run_id, "task", map_index, "return_value")) + ".json"
