@@ -9,20 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.s3_xcom.errors import BadReferenceError, FormatError
+from include.s3_xcom.mapped.block_check import CHECK_BYTES, AlteredError, lines_of, seal, unseal
 from include.s3_xcom.mapped.layout import (
     BLOCK_BYTES,
-    CHECK_BYTES,
     ENTRY_BYTES,
     MAX_PADDING,
     MAX_RUNS,
-    AlteredError,
     Layout,
     Planner,
     from_entry,
     gather,
-    lines_of,
-    seal,
-    unseal,
 )
 
 

@@ -16,7 +16,8 @@ from include.s3_xcom import codecs
 from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.errors import as_pushed
 from include.s3_xcom.mapped.ahead import ahead
-from include.s3_xcom.mapped.layout import Planner, unseal
+from include.s3_xcom.mapped.block_check import unseal
+from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence

@@ -23,7 +23,8 @@ from include.s3_xcom.codecs import registry, tagged_json
 from include.s3_xcom.codecs.codec import JSON, ZIP
 from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import UnsupportedValueError
-from include.s3_xcom.mapped.layout import BLOCK_BYTES, AlteredError, Planner, gather, lines_of
+from include.s3_xcom.mapped.block_check import AlteredError, lines_of
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped, lines
 from include.s3_xcom.mapped.streams import Stream

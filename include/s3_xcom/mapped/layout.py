@@ -9,8 +9,7 @@ The reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``:
 bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte
 10 + 2 * 63,750 = 127,510, and is the one of number 1234 % 500 = 234 there.
 
-A block ends in its check (:func:`seal`): a range has no checksum of its own, and a proxy may answer with the
-bytes of another block.
+A block ends in its check, which :mod:`include.s3_xcom.mapped.block_check` writes.
 
 What that spares, measured for one element of ``rows`` of 100,000 rows (90 MB/s, 15 ms a round trip):
 
@@ -29,6 +28,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from include.s3_xcom.errors import BadReferenceError, FormatError
+from include.s3_xcom.mapped.block_check import CHECK_BYTES, ending
 
 BLOCK_BYTES = 64 * 1024
 """Small elements are gathered in blocks of this size: below it, S3's latency outweighs the transfer."""
@@ -39,23 +39,8 @@ MAX_RUNS = 16
 MAX_PADDING = 4096
 """How much the first block of a run is padded at most; later ones are padded by up to twice as much."""
 
-CHECK_BYTES = 16
-"""Length of a block's check."""
-
-PADDING = b" "
-"""Stands between a block's content, which never ends in it, and its check."""
-
-_WHITE = b" \t\r\n"
-
 ENTRY_BYTES = 20
 """Size of an element's entry in the index: base64 of its block's offset, length, and first element."""
-
-
-class AlteredError(FormatError):
-    """A block is not the one that was pushed."""
-
-    def __init__(self) -> None:
-        super().__init__("A block of the object is not the one that was pushed.")
 
 
 @dataclass(frozen=True)
@@ -285,47 +270,7 @@ def sealed(
         crc = zlib.crc32(piece, crc)
         size += len(piece)
         del piece
-    yield _ending(crc, planner.add(elements, size + CHECK_BYTES) - size)
-
-
-def seal(content: bytes, first: int, size: int) -> bytes:
-    """Return the padding and the check that make a block of its content.
-
-    The check is a CRC-32 that starts from the number of the block's first element, so that it tells other
-    content and another place alike. It is written in whitespace, which JSON allows between elements, two bits
-    a character: 0xE4000000 is a line break, a carriage return, a tab and 13 spaces.
-
-    :param size: of the block, in bytes
-    """
-    return _ending(zlib.crc32(content, first & 0xFFFFFFFF), size - len(content))
-
-
-def _ending(crc: int, size: int) -> bytes:
-    """Return padding and check of so many bytes.
-
-    :param crc: of the content
-    """
-    padding = PADDING * (size - CHECK_BYTES)
-    crc = zlib.crc32(padding, crc)
-    return padding + bytes(_WHITE[crc >> shift & 3] for shift in range(30, -1, -2))
-
-
-def unseal(block: bytes, first: int) -> bytes:
-    """Return the content of a block. Inverse of :func:`seal`.
-
-    :param first: number of its first element
-
-    :raises AlteredError: if it is not the block that starts with that element, as it was pushed
-    """
-    content = block[:-CHECK_BYTES].rstrip(PADDING)
-    if seal(content, first, len(block)) != block[len(content) :]:
-        raise AlteredError
-    return content
-
-
-def lines_of(block: bytes, first: int) -> list[bytes]:
-    """Return the lines of a block that :func:`gather` wrote. Parameters and errors as of :func:`unseal`."""
-    return unseal(block, first).splitlines()
+    yield ending(crc, planner.add(elements, size + CHECK_BYTES) - size)
 
 
 _ENTRY = struct.Struct(">QQQ")

@@ -27,7 +27,8 @@ from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.batches import WIDE_CODEC
-from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, AlteredError, Block, Planner, from_entry
+from include.s3_xcom.mapped.block_check import AlteredError
+from include.s3_xcom.mapped.layout import BLOCK_BYTES, ENTRY_BYTES, Block, Planner, from_entry
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import EncodedSequence
 from include.s3_xcom.reference import Reference

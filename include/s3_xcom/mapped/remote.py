@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from include.s3_xcom.errors import FormatError, as_pushed, decoding_error
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.mapped.ahead import ahead
-from include.s3_xcom.mapped.layout import ENTRY_BYTES, AlteredError, Block, Layout, from_entry
+from include.s3_xcom.mapped.block_check import AlteredError
+from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 from include.s3_xcom.on_airflow import metrics
 from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.s3.errors import altered, located, truncated

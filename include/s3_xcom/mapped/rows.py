@@ -17,7 +17,8 @@ from include.s3_xcom import codecs
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import PARQUET
 from include.s3_xcom.errors import UnsupportedValueError, as_pushed
-from include.s3_xcom.mapped.layout import Planner, gather, lines_of
+from include.s3_xcom.mapped.block_check import lines_of
+from include.s3_xcom.mapped.layout import Planner, gather
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
 from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, lines

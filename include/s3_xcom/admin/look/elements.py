@@ -12,8 +12,9 @@ from include.s3_xcom.admin.look.values import of_value
 from include.s3_xcom.codecs import bundle, tagged_json
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped import record_batches
+from include.s3_xcom.mapped.block_check import lines_of
 from include.s3_xcom.mapped.items import decode_member, member
-from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry, lines_of
+from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 
 _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each element lies."
 
