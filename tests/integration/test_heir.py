@@ -269,6 +269,30 @@ def test_a_postgres_that_does_not_say_what_it_is_is_named_with_what_to_do(stack,
     assert error.count(f"GRANT EXECUTE ON {function}") == 2
 
 
+@pytest.fixture
+def aurora(stack, prefix):
+    """A deployment whose database has no functions of the WAL, and says so as Aurora does."""
+    function = "public.pg_current_wal_lsn()"
+    body = "BEGIN RAISE 'no functions of the WAL here' USING ERRCODE = '55000'; END"
+    create = f"CREATE FUNCTION {function} RETURNS pg_lsn LANGUAGE plpgsql AS $${body}$$"
+    as_superuser(stack, "psql", "airflow", "-c", create)
+    found_first = "options=-csearch_path%3Dpublic%2Cpg_catalog"
+    yield Deployment(stack, f"{stack.postgres.url('airflow')}?{found_first}")
+    as_superuser(stack, "psql", "airflow", "-c", f"DROP FUNCTION {function}")
+
+
+def test_a_postgres_that_does_not_say_its_timeline_is_told_by_the_rest(aurora, restore, new_task, s3, prefix):
+    task = new_task()
+    task.push([1])
+    assert aurora.command("heir").returncode == 0
+    said = database_note.read(Store.configured().client, Store.configured().settings).database
+    assert "timeline" not in said
+    assert said.endswith(", database airflow")
+    assert "not the one that deletes" in restore().command("sweep", "--delete").stderr
+    aurora.clear(task.ids["run_id"])
+    assert objects(s3, prefix) == set()
+
+
 def test_a_row_that_was_copied_or_moved_to_other_ids_keeps_its_object(new_task, s3, prefix):
     from airflow.utils.session import create_session
 

@@ -6,7 +6,8 @@ a note in the bucket names one database by what it says of itself, and no other 
 
 PostgreSQL
     The identifier of its system, its timeline, and its name. A dump that is restored elsewhere has another
-    system or name; a replica that was promoted, or a restore to a point in time, another timeline.
+    system or name; a replica that was promoted, or a restore to a point in time, another timeline. Aurora
+    does not say its timeline.
 MySQL
     The UUID of its server, and its name.
 MariaDB
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import keys
 from include.s3_xcom.errors import SettingError
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
 
 COMMAND = "python -m include.s3_xcom heir"
 
+_POSTGRES = (
+    "SELECT 'PostgreSQL system ' || (SELECT system_identifier FROM pg_control_system()) || "
+    "{timeline} || ', database ' || current_database()"
+)
+_TIMELINE = "', timeline ' || ltrim(left(pg_walfile_name(pg_current_wal_lsn()), 8), '0')"
+
 _QUERIES = {
-    "postgresql": (
-        "SELECT 'PostgreSQL system ' || (SELECT system_identifier FROM pg_control_system()) || "
-        "', timeline ' || ltrim(left(pg_walfile_name(pg_current_wal_lsn()), 8), '0') || "
-        "', database ' || current_database()"
-    ),
+    "postgresql": _POSTGRES.format(timeline=_TIMELINE),
     "mysql": "SELECT concat('MySQL server ', @@server_uuid, ', database ', database())",
     "mariadb": (
         "SELECT concat('MariaDB in ', @@datadir, ', database ', database(), ' made ', ("
@@ -51,6 +54,16 @@ _QUERIES = {
         "WHERE table_schema = database() AND table_name = 'alembic_version'))"
     ),
 }
+
+_QUERY_WITHOUT_WAL = _POSTGRES.format(timeline="''")
+"""For Aurora, where the WAL is the storage's own."""
+
+_NO_WAL = {"0A000", "55000"}
+"""What Aurora answers to functions of the WAL (SQLSTATE).
+
+https://github.com/nagios-plugins/nagios-plugins/issues/542
+https://github.com/DataDog/integrations-core/issues/20356
+"""
 
 _HINTS = {
     "postgresql": (
@@ -141,8 +154,17 @@ def _ask(session: Session, kind: str) -> str:
     from sqlalchemy import text
     from sqlalchemy.exc import DBAPIError
 
+    def ask(query: str) -> Any:
+        return session.execute(text(query)).scalar()
+
     try:
-        answer = session.execute(text(_QUERIES[kind])).scalar()
+        try:
+            answer = ask(_QUERIES[kind])
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in _NO_WAL:
+                raise
+            session.rollback()
+            answer = ask(_QUERY_WITHOUT_WAL)
     except DBAPIError as error:
         why = f"It answers: {str(error.orig).strip()}.{_HINTS.get(kind, '')}"
         raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} {why}") from None
