@@ -48,7 +48,9 @@ def note_database() -> None:
     until = time.monotonic() + S3_SECONDS
     while True:
         try:
-            refusal = heir.why_not(Store.configured(hasty=True))
+            store = Store.configured(hasty=True)
+            heir.note_if_new(store)
+            refusal = heir.why_not(store)
         except XComError as error:
             refusal = str(error)
             if time.monotonic() < until:  # LocalStack takes some seconds to start

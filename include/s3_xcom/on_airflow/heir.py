@@ -119,6 +119,12 @@ def read(store: Store) -> Note | None:
         return database_note.read(store.client, store.settings)
 
 
+def note_if_new(store: Store) -> None:
+    """Write a note without a database where nothing lies below the prefix. Errors as of :func:`why_not`."""
+    with errors.translated(store.settings, "write a note in", store.address(keys.root(store.settings))):
+        database_note.write_if_new(store.client, store.settings)
+
+
 def take_over(store: Store, mine: str) -> None:
     """Write into the bucket that a database deletes there from now on. Errors as of :func:`why_not`.
 
