@@ -92,7 +92,7 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
 def still_held(values: list[Any]) -> list[Any]:
     """Return what rows still hold, whatever XComs they belong to, of what deleted rows held.
 
-    All rows are looked through, by equality, which takes Postgres 0.1 s for a million of them
+    All rows are looked through, by equality, which takes Postgres 0.16 s for a million of them
     (docs/benchmarks.md), and each database but SQLite at most :data:`MAX_SECONDS`.
 
     :param values: of at most a thousand rows, as the column holds them
