@@ -22,7 +22,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 ENOUGH_DISK_BYTES = 2 * 1000**3
 
 S3_SECONDS = 30
-"""How long S3 is waited for."""
+"""Seconds for which S3 is waited for."""
 
 
 def main() -> None:

@@ -41,3 +41,9 @@ class Settings:
     transfer_connections: int = 10
     sse: str = ""
     kms_key_id: str = ""
+
+    @property
+    def encryption_headers(self) -> dict[str, str]:
+        """Return the arguments of boto3 with which an upload asks for its encryption."""
+        headers = {"ServerSideEncryption": self.sse, "SSEKMSKeyId": self.kms_key_id}
+        return {name: value for name, value in headers.items() if value}

@@ -47,7 +47,7 @@ _CHECKED_ROWS = 1000
 """Deleted rows for which the database is asked in one query whether others hold the same."""
 
 _WAITING = "s3_xcom.waiting"
-"""In the info of a session: pairs of a transaction, and the deleted row or the path of its commit."""
+"""Key in the info of a session: pairs of a transaction, and what its commit deletes, a row or a path."""
 
 _COMMITTED = "s3_xcom.committed"
 """In the info of a session: what to delete once the transaction that was committed has ended."""

@@ -1,4 +1,4 @@
-"""Which metadata database's deployment deletes in the bucket: of a database and its copies, one.
+"""Tell the metadata database whose deployment deletes in the bucket from its copies.
 
 A copy of the database (the rehearsal of an upgrade, staging restored from production) refers to the objects
 of the original. What is deleted there, by a task that starts again or by a sweep, must not take them away. So
@@ -59,7 +59,7 @@ _QUERY_WITHOUT_WAL = _POSTGRES.format(timeline="''")
 """For Aurora, where the WAL is the storage's own."""
 
 _NO_WAL = {"0A000", "55000"}
-"""What Aurora answers to functions of the WAL (SQLSTATE).
+"""SQLSTATEs with which Aurora answers functions of the WAL.
 
 https://github.com/nagios-plugins/nagios-plugins/issues/542
 https://github.com/DataDog/integrations-core/issues/20356
@@ -71,7 +71,7 @@ _HINTS = {
         "the role of Airflow."
     )
 }
-"""What to do where a database does not answer its query."""
+"""Advice for an error in which a database does not answer its query, by its kind."""
 
 _MACHINE_ID = Path("/etc/machine-id")
 

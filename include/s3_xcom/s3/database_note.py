@@ -26,7 +26,7 @@ _NAME = "database.json"
 
 @dataclass(frozen=True)
 class Note:
-    """What the note says.
+    """A note that was read, or is to be written.
 
     :param database: what the database says of itself; None: the first that deletes here writes itself in
     :param since: when the note was written, in ISO 8601
@@ -59,12 +59,12 @@ def write(s3: BaseClient, settings: Settings, database: str | None) -> None:
     :raises botocore.exceptions.ClientError: if S3 does not take it
     """
     note = Note(database, datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"))
-    headers = {"ContentType": "application/json"}
-    if settings.sse:
-        headers["ServerSideEncryption"] = settings.sse
-    if settings.kms_key_id:
-        headers["SSEKMSKeyId"] = settings.kms_key_id
-    s3.put_object(Body=json.dumps(asdict(note)).encode(), **headers, **_where(settings))
+    s3.put_object(
+        Body=json.dumps(asdict(note)).encode(),
+        ContentType="application/json",
+        **settings.encryption_headers,
+        **_where(settings),
+    )
 
 
 def write_if_new(s3: BaseClient, settings: Settings) -> None:

@@ -74,10 +74,7 @@ class Target:
         self.headers = {"ContentType": media_type, "Metadata": metadata}
         if content_encoding is not None:
             self.headers["ContentEncoding"] = content_encoding
-        if store.settings.sse:
-            self.headers["ServerSideEncryption"] = store.settings.sse
-        if store.settings.kms_key_id:
-            self.headers["SSEKMSKeyId"] = store.settings.kms_key_id
+        self.headers.update(store.settings.encryption_headers)
 
     def put(self, body: bytes) -> Upload:
         """Store it with one request."""

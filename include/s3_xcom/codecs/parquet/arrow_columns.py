@@ -20,6 +20,7 @@ An example, whose dictionary is ["b", "a"]::
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.s3_xcom.errors import UnsupportedValueError
+
+Arrow = TypeVar("Arrow", pa.Array, pa.ChunkedArray)
 
 _MAX_SECONDS = 2**63 // 1000
 
@@ -63,9 +66,13 @@ def stored(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[pa.Array]]:
 def rebuilt(array: pa.ChunkedArray, kind: pa.DataType, dictionaries: list[pa.Array]) -> pa.ChunkedArray:
     """Return an array of its own type again. Inverse of :func:`stored`."""
     if not _is_changed(kind):
-        # Parquet names the fields of some types anew.
-        return array if str(array.type) == str(kind) else array.cast(kind)
+        return _named_as(array, kind)
     return pa.chunked_array([_rebuilt(chunk, kind, iter(dictionaries)) for chunk in array.chunks], kind)
+
+
+def _named_as(array: Arrow, kind: pa.DataType) -> Arrow:
+    """Return an array with the names of a type's fields: Parquet names those of some types anew."""
+    return array if str(array.type) == str(kind) else array.cast(kind)
 
 
 def _in_one(array: pa.ChunkedArray) -> pa.Array:
@@ -156,7 +163,7 @@ def stored_seconds(array: pa.Array) -> pa.Array:
 def _rebuilt(array: pa.Array, kind: pa.DataType, dictionaries: Iterator[pa.Array]) -> pa.Array:
     types = pa.types
     if not _is_changed(kind, is_within=True):
-        return array if str(array.type) == str(kind) else array.cast(kind)
+        return _named_as(array, kind)
     if types.is_null(kind):
         return pa.nulls(len(array))
     if types.is_timestamp(kind) or types.is_decimal(kind):

@@ -154,8 +154,9 @@ def _decode_numpy(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
         values.real, values.imag = (pc.struct_field(array, [i]).to_numpy() for i in (0, 1))
         return values
     if dtype.kind in "mM":
-        pandas_releases.require_unit(np.datetime_data(dtype)[0])
-        unit = np.datetime_data(dtype)[0] if pa.types.is_integer(array.type) else array.type.unit
+        unit, _ = np.datetime_data(dtype)
+        pandas_releases.require_unit(unit)
+        unit = unit if pa.types.is_integer(array.type) else array.type.unit
         stored = f"{dtype.kind}8[{unit}]"
         ticks = array.cast(pa.int64()).fill_null(np.iinfo("i8").min).to_numpy()
         return _own(ticks.view(stored).astype(dtype, copy=False))

@@ -24,7 +24,7 @@ from include.s3_xcom.codecs.tagged_json.lines import (
     loads_many,
 )
 from include.s3_xcom.codecs.tagged_json.runs import are_plain
-from include.s3_xcom.codecs.tagged_json.stdlib import is_unicode
+from include.s3_xcom.codecs.tagged_json.tags import is_unicode
 from include.s3_xcom.reference import RESERVED
 
 __all__ = [

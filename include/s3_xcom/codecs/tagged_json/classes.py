@@ -113,9 +113,7 @@ def _tag_named_tuple(encoder: Encoder, value: Any, name: str) -> Any:
 def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
     """By Airflow's protocol, if ``deserialize(data, version)`` makes the same of it."""
     kind = type(value)
-    version = _version(
-        kind, "version", "__version__"
-    )  # 2.5 asks for the first, later releases for the second
+    version = _version(kind, *_NAMES_OF_VERSION)
     with handled_within():
         data = value.serialize()
     (encoded,) = encoder.items(value, [data])  # before deserialize(), which may change the data

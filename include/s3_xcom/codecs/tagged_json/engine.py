@@ -22,7 +22,14 @@ from typing import Any
 from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import Attachment, Pulling
 from include.s3_xcom.codecs.tagged_json import classes, runs, stdlib, zones
-from include.s3_xcom.codecs.tagged_json.tags import TaggedType, as_str, from_base64, tag, to_base64
+from include.s3_xcom.codecs.tagged_json.tags import (
+    TaggedType,
+    as_str,
+    from_base64,
+    is_unicode,
+    tag,
+    to_base64,
+)
 from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError, decoding_error
 from include.s3_xcom.reference import RESERVED
 
@@ -150,7 +157,7 @@ def dumps_each_plain(values: list, types: set[type]) -> list[str] | None:
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         texts = list(map(encoder.encode, values))  # finds cycles, which _is_plain() would follow
         is_plain = _is_plain(values, may_hold_reserved=True)
-        return texts if is_plain and stdlib.is_unicode("".join(texts)) else None
+        return texts if is_plain and is_unicode("".join(texts)) else None
     except (TypeError, ValueError, RecursionError):  # what only a tag can say, such as NaN
         return None
 
@@ -169,7 +176,7 @@ def join_scalars(values: list, types: set[type]) -> str | None:
         text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=("\n", ":"))[1:-1]
     except ValueError:  # NaN, infinity
         return None
-    return text if stdlib.is_unicode(text) else None
+    return text if is_unicode(text) else None
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
@@ -329,7 +336,7 @@ class Encoder:
         """A dict, as a JSON object if it is one."""
         keys = list(value)
         is_object = set(map(type, keys)) <= {str} and RESERVED not in value
-        if not is_object or not all(map(stdlib.is_unicode, keys)):
+        if not is_object or not all(map(is_unicode, keys)):
             return self.dict_tag("dict", value)
         return dict(zip(keys, self.fields(value, value)))
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
-from include.s3_xcom.codecs.tagged_json import engine, runs, stdlib, zones
-from include.s3_xcom.codecs.tagged_json.tags import tag
+from include.s3_xcom.codecs.tagged_json import engine, runs, zones
+from include.s3_xcom.codecs.tagged_json.tags import is_unicode, tag
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.reference import RESERVED
 
@@ -66,7 +66,7 @@ def _dumps_rows(rows: list[dict]) -> list[str] | None:
 def are_plain_names(names: Sequence[Any]) -> bool:
     """Whether names are keys of a JSON object that needs no tag. There must be one, for there to be rows."""
     is_text = set(map(type, names)) == {str}
-    return is_text and RESERVED not in names and all(map(stdlib.is_unicode, names))
+    return is_text and RESERVED not in names and all(map(is_unicode, names))
 
 
 def dumps_table(names: Sequence[str], columns: Sequence[list]) -> list[str]:

@@ -31,7 +31,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom.codecs.tagged_json import classes, stdlib, zones
-from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, from_base64, tag, to_base64
+from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, from_base64, is_unicode, tag, to_base64
 from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.reference import RESERVED
 
@@ -87,7 +87,7 @@ def are_plain(items: list) -> bool:
 _ARE_PLAIN: dict[type, Callable[[list], bool]] = {
     float: lambda numbers: all(map(math.isfinite, numbers)),
     int: lambda numbers: max(map(int.bit_length, numbers)) <= stdlib.MAX_DECIMAL_BITS,
-    str: lambda texts: stdlib.is_unicode("".join(texts)),
+    str: lambda texts: is_unicode("".join(texts)),
 }
 
 
@@ -257,7 +257,7 @@ def _table(encoder: Encoder, rows: list, kind: type) -> Any:
     """Rows by columns, if all have the same keys, or the same length."""
     if kind is dict:
         names = common_keys(rows)
-        if not names or not all(map(stdlib.is_unicode, names)):
+        if not names or not all(map(is_unicode, names)):
             return None
         fields = {"keys": names}
     else:

@@ -17,6 +17,7 @@ from include.s3_xcom.codecs.tagged_json.tags import (
     as_list,
     as_str,
     from_base64,
+    is_unicode,
     singleton,
     tag,
     to_base64,
@@ -56,17 +57,6 @@ def _str_out(encoder: Encoder, value: str) -> Any:
 
 def _str_back(value: str) -> str:
     return from_base64(value).decode("utf-8", "surrogatepass")
-
-
-def is_unicode(text: str) -> bool:
-    """Whether UTF-8 has it: it holds no lone surrogate."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 # Dates and times

@@ -29,6 +29,17 @@ def from_base64(value: str) -> bytes:
     return data
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether UTF-8 has a text: it holds no lone surrogate."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def as_list(value: Any) -> list:
     """The value itself; a TypeError if it is no list."""
     if type(value) is not list:

@@ -6,7 +6,7 @@ import datetime
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
+from include.s3_xcom.codecs.tagged_json.tags import is_unicode, tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 if TYPE_CHECKING:
@@ -149,12 +149,12 @@ def _describe_dateutil(tz: Any) -> dict[str, Any] | None:
     if kind == "tzutc":
         return {"library": "dateutil"}
     if kind == "tzoffset":
-        name = tz.tzname(None) or ""
-        if name.encode("utf-8", "ignore").decode() != name:
+        name = tz.tzname(None)
+        if name is not None and not is_unicode(name):
             return None
         seconds = tz.utcoffset(None).total_seconds()
         offset = int(seconds) if seconds.is_integer() else seconds
-        return {"library": "dateutil", "offset": offset, "name": tz.tzname(None)}
+        return {"library": "dateutil", "offset": offset, "name": name}
     return None
 
 
