@@ -66,6 +66,7 @@ def watch() -> None:
     event.listen(Session, "after_rollback", _after_rollback)
     event.listen(Session, "after_transaction_end", _after_end)
     release.watch_written()
+    release.watch_transactions()
 
 
 def _before_query(state: ORMExecuteState) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
+from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import copies, downloads, errors, listings, parts, ranges, setup, uploads
 from include.s3_xcom.s3.arriving import Arriving
@@ -54,6 +55,8 @@ class Store:
 
     @property
     def client(self) -> BaseClient:
+        """The S3 client, for a request. No transaction that has only read stays open meanwhile."""
+        release.end_reading()
         return get_client(self.settings, hasty=self._hasty)
 
     def address(self, key: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,21 @@ def watch_written() -> None:
             deletion.wait_for_commit(Session.object_session(row), _pushed_files.pop(row.value, ()))
 
     event.listen(BaseXCom, "after_insert", after_insert, propagate=True)
+
+
+def watch_transactions() -> None:
+    """Note what :func:`end_reading` has to know about the transactions of this process."""
+    from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
+
+    transactions.watch()
+
+
+def end_reading() -> None:
+    """End the transactions of this thread that have only read: S3 is about to be asked."""
+    if "sqlalchemy" in sys.modules:
+        from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
+
+        transactions.end_reading()
 
 
 def delete_once_written(row: bytes, paths: list[Path]) -> None:

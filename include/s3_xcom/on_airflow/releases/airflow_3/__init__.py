@@ -91,6 +91,14 @@ def watch_written() -> None:
     """The tasks do it themselves, when the API server has answered."""
 
 
+def watch_transactions() -> None:
+    """Tasks have no database, and the API server asks S3 in a thread of its own."""
+
+
+def end_reading() -> None:
+    """Nothing to end, see :func:`watch_transactions`."""
+
+
 def delete_once_written(row: bytes, paths: list[Path]) -> None:
     current = setting.get()
     if current is not None:
