@@ -64,11 +64,34 @@ def heard() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled_within() -> Iterator[None]:
-    """For calls of a user's own code: what it has handled by itself when it returns is not raised again."""
-    before = len(_remembered or ())
-    yield
-    if _remembered is not None and threading.current_thread() is threading.main_thread():
-        del _remembered[before:]
+    """Call a user's own code: what it has handled by itself is not raised again, here or within it."""
+    global _remembered
+    if _remembered is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours, before = _remembered, len(_remembered)
+    _remembered = None  # a block that begins in there remembers by itself
+    try:
+        yield
+    finally:
+        _remembered = ours
+    del ours[before:]
+
+
+@contextlib.contextmanager
+def alarm(seconds: float, handler: Handler) -> Iterator[None]:
+    """Have a handler of SIGALRM called if the block takes longer. In the main thread only.
+
+    :param seconds: more than 0
+    """
+    remembering = handler if _remembered is None else _remembering(handler, _remembered)
+    before = signal.signal(signal.SIGALRM, remembering)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def raise_remembered(instead_of: BaseException | None = None) -> None:

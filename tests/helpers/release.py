@@ -142,3 +142,21 @@ def empty_operator(task_id: str) -> Any:
     else:
         from airflow.operators.empty import EmptyOperator
     return EmptyOperator(task_id=task_id)
+
+
+def running_task(task: Any) -> Any:
+    """Make a task the one that runs here, for a block."""
+    if AIRFLOW_3:
+        from airflow.sdk.execution_time.context import set_current_context
+    else:
+        from airflow.models.taskinstance import set_current_context
+    return set_current_context({"task": task})
+
+
+def timeout(seconds: float, words: str) -> Any:
+    """Airflow's own timer around a task's body, for a block."""
+    try:
+        from airflow.sdk.execution_time.timeout import timeout as timer
+    except ImportError:  # Airflow 2
+        from airflow.utils.timeout import timeout as timer
+    return timer(seconds, words)

@@ -37,7 +37,8 @@ def run_ids(scheduler) -> dict[str, str]:
     from scripts import run_dag
 
     runs = {
-        dag_id: run_dag.trigger(dag_id) for dag_id in ("KindsOfValues", "Expansions", "FanOut", "Branches")
+        dag_id: run_dag.trigger(dag_id)
+        for dag_id in ("KindsOfValues", "Expansions", "FanOut", "Branches", "Timeouts")
     }
     for name, query in QUERIES.items():
         runs[name] = run_dag.trigger("TestDag", {"query": query})
@@ -221,3 +222,11 @@ def test_a_large_table_is_summarized_in_batches(results, states):
     assert list(joined.index) == list(range(50))
     assert set(joined["count"]) == {2000}
     assert joined["mean"].between(joined["min"], joined["max"]).all()
+
+
+def test_execution_timeout_bounds_results_that_are_made_while_they_are_pushed(states, log):
+    ended = states("Timeouts")
+    for task_id in ("too_many_chunks", "never_ends", "expanded"):
+        assert ended[task_id] == Counter(failed=1)
+        assert "AirflowTaskTimeout" in log("Timeouts", f"task_id={task_id}")
+    assert ended["in_time"] == Counter(success=1)

@@ -123,6 +123,27 @@ def test_what_a_users_own_code_has_handled_is_not_raised_again():
         interrupt()
 
 
+def test_what_a_users_own_code_has_handled_is_not_raised_by_a_block_within_it():
+    with heard(), handled_within():
+        swallow()
+        with heard():
+            pass
+
+
+def test_a_block_within_a_users_own_code_hears_by_itself():
+    def own() -> None:
+        with pytest.raises(RaisedError), heard():
+            swallow()
+
+    with heard(), handled_within():
+        own()
+
+
+def test_what_comes_out_of_a_users_own_code_comes_out_of_the_block():
+    with pytest.raises(RaisedError), heard(), contextlib.suppress(ValueError), handled_within():
+        wrap()
+
+
 def test_other_threads_are_not_interrupted():
     reached = []
 

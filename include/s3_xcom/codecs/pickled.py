@@ -8,6 +8,7 @@ from typing import Any
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.interruptions import handled_within
 
 
 def encode(value: Any) -> bytes:
@@ -16,7 +17,8 @@ def encode(value: Any) -> bytes:
     :raises UnsupportedValueError: if it cannot be pickled
     """
     try:
-        return pickle.dumps(value)
+        with handled_within():
+            return pickle.dumps(value)
     except Exception as error:
         raise UnsupportedValueError(f"a {type_name(type(value))} cannot even be pickled ({error})") from None
 
@@ -27,6 +29,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
     :raises FormatError: if it cannot be unpickled
     """
     try:
-        return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
+        with handled_within():
+            return pickle.loads(body)  # noqa: S301 - only with [core] enable_xcom_pickling
     except Exception as error:
         raise FormatError(f"The stored pickle cannot be read ({type(error).__name__}).") from error

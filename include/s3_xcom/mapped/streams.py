@@ -11,6 +11,7 @@ import inspect
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from include.s3_xcom.codecs.tagged_json.tags import type_name
@@ -18,6 +19,7 @@ from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.interruptions import handled_within
 from include.s3_xcom.mapped.layout import Planner, sealed
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
+from include.s3_xcom.on_airflow.execution_timeout import ExecutionTimeout
 from include.s3_xcom.private_files import new_directory
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 1024 * 1024
+
+_END = object()
 
 
 def as_blocks(
@@ -64,6 +68,7 @@ class Stream:
     def __init__(self, elements: Iterable[Any]) -> None:
         self._elements: Iterable[Any] | None = elements
         self._taking: Iterator[Any] = iter(())
+        self._timeout = ExecutionTimeout.running()
         self.check_length: Callable[[int], None] = lambda length: None
 
     def take(self) -> Iterator[Any]:
@@ -76,8 +81,29 @@ class Stream:
             raise UnsupportedValueError(
                 "its elements were taken by a push before, which failed. Make them anew"
             )
-        self._taking = _taken(elements)
+        self._taking = self._taken(elements)
         return self._taking
+
+    def _taken(self, elements: Iterable[Any]) -> Iterator[Any]:
+        """Yield the elements. A generator is closed at the end; what that raises hides nothing."""
+        with handled_within():
+            source = iter(elements)
+        try:
+            while True:
+                with self._timeout.applied() if self._timeout else nullcontext(), handled_within():
+                    element = next(source, _END)
+                if element is _END:
+                    return
+                yield element
+        finally:
+            if inspect.isgenerator(source):
+                try:
+                    with handled_within():
+                        source.close()
+                except Exception as error:  # whose words may be values
+                    log.warning(
+                        "The generator of the elements failed when closed (%s).", type(error).__name__
+                    )
 
     def close(self) -> None:
         """Tell whoever makes the elements that no more are wanted, as after a push that failed."""
@@ -119,27 +145,6 @@ class Spooled(Stream):
         with self._file.open("rb") as file:
             while piece := file.read(_READ_BYTES):
                 yield piece
-
-
-_END = object()
-
-
-def _taken(elements: Iterable[Any]) -> Iterator[Any]:
-    """The elements. A generator is closed in the end; what that raises must not hide how the push ended."""
-    source = iter(elements)
-    try:
-        while True:
-            with handled_within():
-                element = next(source, _END)
-            if element is _END:
-                return
-            yield element
-    finally:
-        if inspect.isgenerator(source):
-            try:
-                source.close()
-            except Exception as error:  # whose words may be values
-                log.warning("The generator of the elements failed when closed (%s).", type(error).__name__)
 
 
 class FrameChunks(Stream):

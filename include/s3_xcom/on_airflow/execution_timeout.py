@@ -1,0 +1,65 @@
+"""A task's ``execution_timeout``, for what a result still does after the task's body has returned it.
+
+Airflow runs the body under a timer and stops that before it pushes the result. A result that is made while it
+is pushed, such as ``batches(chunks)``, notes the timer when the body makes it::
+
+    with timeout(60):                Airflow: a timer of 60 s
+        return batches(chunks())     ExecutionTimeout.running(): 58 s are left, Airflow's handler ends it
+    XCom.set(...)                    applied(): next(chunks) runs under a timer of what is left of the 58 s
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from include.s3_xcom.interruptions import Handler, alarm
+from include.s3_xcom.on_airflow.releases import release
+
+
+class ExecutionTimeout:
+    """The timeout of the task that runs here.
+
+    :param ends: by :func:`time.monotonic`
+    :param handler: raises what Airflow raises
+    """
+
+    def __init__(self, ends: float, handler: Handler) -> None:
+        self._ends = ends
+        self._handler = handler
+        self._is_over = False
+
+    @classmethod
+    def running(cls) -> ExecutionTimeout | None:
+        """Return the timeout whose timer runs now; None if there is none."""
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        handler = signal.getsignal(signal.SIGALRM)
+        of_airflow = type(getattr(handler, "__self__", None)).__module__.startswith("airflow.")
+        if not left or not of_airflow or getattr(release.current_task(), "execution_timeout", None) is None:
+            return None
+        return cls(time.monotonic() + left, handler)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """End the block when the timeout is over, once, as Airflow does.
+
+        :raises AirflowTaskTimeout: then
+        """
+        runs_still = signal.getitimer(signal.ITIMER_REAL)[0] > 0  # it is pushed within the body
+        if self._is_over or runs_still:
+            yield
+            return
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            self._end(signal.SIGALRM, None)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        with alarm(left, self._end) if in_main_thread else contextlib.nullcontext():
+            yield
+
+    def _end(self, number: int, frame: Any) -> None:
+        self._is_over = True  # the task may go on by itself
+        self._handler(number, frame)
