@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import mimetypes
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from include.s3_xcom.codecs import registry
 from include.s3_xcom.codecs.codec import BYTES, Attachment, Codec, Encoded
-from include.s3_xcom.errors import DiskError, UnsupportedValueError, XComError
+from include.s3_xcom.errors import UnsupportedValueError, XComError
 from include.s3_xcom.interruptions import heard
+from include.s3_xcom.private_files import disk_errors, new_directory, partial_file
 from include.s3_xcom.reference import ObjectInfo
 
 if TYPE_CHECKING:
@@ -116,28 +115,21 @@ class File(Attachment):
         """
         target = Path(to)
         target = target / self.name if target.is_dir() else target
-        partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}.part")
-        try:
-            with heard():
-                self._copy(partial, target)
-                partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        return target
-
-    def _copy(self, partial: Path, target: Path) -> None:
-        try:
+        with heard(), self._kept_as(target), partial_file(target) as partial:
             if self._path is not None:
                 shutil.copyfile(self._path, partial)
             else:
                 self._save(partial)
-        except OSError as error:
-            if self.reference is None:
-                raise
-            raise DiskError(
-                f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}: "
-                f"{error.strerror}. {self._advice(error)}"
-            ) from error
+            partial.replace(target)
+        return target
+
+    def _kept_as(self, target: Path) -> Any:
+        """Raise errors of the disk with what they keep from being done; as they are for a local file."""
+        if self.reference is None:
+            return contextlib.nullcontext()
+        return disk_errors(
+            f"Cannot keep {self.reference.owner}, {self.reference.address}, as {target}", self.size
+        )
 
     def _save(self, partial: Path) -> None:
         from include.s3_xcom.on_airflow import metrics
@@ -147,11 +139,6 @@ class File(Attachment):
             store.save(reference, partial)
             transfer.subject, transfer.size = f"{reference.info}, {reference.address}", self.size
 
-    def _advice(self, error: OSError) -> str:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return f"Make room for {self.size:,} bytes, or set TMPDIR to where there is some."
-        return "Does the directory exist, and may this process write there?"
-
     @property
     def path(self) -> Path:
         """Where it lies on this machine: a private copy, fetched when first asked for.
@@ -159,9 +146,9 @@ class File(Attachment):
         The copy is removed together with this object, at the latest with the task's process.
         """
         if self._path is None:
-            from include.s3_xcom.private_files import new_directory
-
-            self._path = self.download(new_directory(self) / self.name)
+            with self._kept_as(Path(self.name)):
+                folder = new_directory(self)
+            self._path = self.download(folder / self.name)
         return self._path
 
     def read_csv(self, **options: Any) -> pandas.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import keys, pull
@@ -18,6 +17,7 @@ from include.s3_xcom.keys import Owner
 from include.s3_xcom.on_airflow.configuration import load_settings
 from include.s3_xcom.reference import ObjectInfo, Reference, human_size, is_moment
 from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.parallel import Parallel
 from include.s3_xcom.s3.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 RETURN_KEY = "return_value"
 
-_ASKED_AT_ONCE = 8
+ASKED_AT_ONCE = 8
+"""Requests that ask what objects are, at once."""
 
 
 class Found:
@@ -77,8 +78,7 @@ class FoundObjects(list[Found]):
         """A row for each, with type and shape, which takes a request each."""
         import pandas as pd
 
-        with ThreadPoolExecutor(_ASKED_AT_ONCE) as threads:
-            infos = list(threads.map(lambda found: found.info, self))
+        infos = list(Parallel(lambda found: found.info, ASKED_AT_ONCE, ready=len(self)).run(self))
         return pd.DataFrame(
             {
                 **{

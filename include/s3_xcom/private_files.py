@@ -1,20 +1,29 @@
-"""Private copies of pulled files: directories that go with their File, or with the process that made them.
+"""Files that go with the process that made them: private copies of pulled files, and unfinished downloads.
 
 A task's process ends without clean-up handlers (os._exit), or by a signal. So each process holds a lock on
-its directories, which the kernel lets go of when the process is gone, and a later process removes what nobody
-holds. A lock is seen wherever the directory is, also in other containers, where process ids say nothing.
+its files, which the kernel lets go of when the process is gone, and a later process removes what nobody
+holds. A lock is seen wherever the file is, also in other containers, where process ids say nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
+import uuid
 import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from include.s3_xcom.errors import DiskError, XComError
+
 PREFIX = "s3_xcom_files-"
+
+PARTIAL = ".s3_xcom_partial"
+"""Suffix of an unfinished download, which lies beside its target."""
 
 
 def new_directory(owner: object) -> Path:
@@ -22,43 +31,89 @@ def new_directory(owner: object) -> Path:
 
     :param owner: what the directory is for
     """
-    _remove_abandoned()
-    directory, lock = _make_locked()
+    _remove_abandoned(Path(tempfile.gettempdir()), f"{PREFIX}*")
+    directory, lock = _locked(lambda: Path(tempfile.mkdtemp(prefix=PREFIX)))
     weakref.finalize(owner, _remove, directory, lock, os.getpid())
     return directory
 
 
-def _make_locked() -> tuple[Path, int | None]:
+@contextlib.contextmanager
+def partial_file(target: Path) -> Iterator[Path]:
+    """Make an empty file beside a target, to be filled and then renamed to it. What is left of it is removed.
+
+    Files that no process holds, of downloads that died, are removed from there as well.
+
+    :raises OSError: if it cannot be made
+    """
+    _remove_abandoned(target.parent, f".*{PARTIAL}")
+    path = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}{PARTIAL}")
+    path, lock = _locked(lambda: _touched(path))
+    pid = os.getpid()
+    try:
+        yield path
+    finally:
+        _remove(path, lock, pid)
+
+
+@contextlib.contextmanager
+def disk_errors(what: str, size: int) -> Iterator[None]:
+    """Raise errors of this machine's disk with what they keep from being done.
+
+    :param what: the start of the message
+    :param size: of what is to be kept, in bytes
+    :raises DiskError: for them
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, XComError):
+            raise
+        advice = "Does the directory exist, and may this process write there?"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = f"Make room for {size:,} bytes, or set TMPDIR to where there is some."
+        raise DiskError(f"{what}: {error.strerror or type(error).__name__}. {advice}") from error
+
+
+def _touched(path: Path) -> Path:
+    path.touch()
+    return path
+
+
+def _locked(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    """Make a file or directory, and lock it."""
     while True:
-        directory = Path(tempfile.mkdtemp(prefix=PREFIX))
-        lock = _lock(directory, wait=True)
+        path = make()
+        lock = _lock(path, wait=True)
         # Another process may have come between, and taken it for abandoned.
-        if directory.is_dir():
-            return directory, lock
+        if path.exists():
+            return path, lock
         if lock is not None:
             os.close(lock)
 
 
-def _remove(directory: Path, lock: int | None, pid: int) -> None:
+def _remove(path: Path, lock: int | None, pid: int) -> None:
     if os.getpid() != pid:  # a process forked from the one that made it
         return
-    shutil.rmtree(directory, ignore_errors=True)
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
     if lock is not None:
         os.close(lock)
 
 
-def _remove_abandoned() -> None:
-    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        lock = _lock(directory, wait=False)
+def _remove_abandoned(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        lock = _lock(path, wait=False)
         if lock is not None:
-            shutil.rmtree(directory, ignore_errors=True)
-            os.close(lock)
+            with contextlib.suppress(OSError):
+                _remove(path, lock, os.getpid())
 
 
-def _lock(directory: Path, *, wait: bool) -> int | None:
-    """A file descriptor that holds the lock of a directory; None if another does, or there are no locks."""
+def _lock(path: Path, *, wait: bool) -> int | None:
+    """Return a descriptor that holds the lock of a file; None if another does, or there are no locks."""
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     try:

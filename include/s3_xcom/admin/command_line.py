@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from include.s3_xcom.admin.sweep import GRACE_SECONDS, Counts, sweep
 from include.s3_xcom.errors import SettingError, XComError
 from include.s3_xcom.files import File
 from include.s3_xcom.keys import Owner
-from include.s3_xcom.notebook import of_object
+from include.s3_xcom.notebook import ASKED_AT_ONCE, of_object
 from include.s3_xcom.on_airflow import heir, xcom_table
 from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.reference import human_size
 from include.s3_xcom.s3 import setup
 from include.s3_xcom.s3.errors import translated
 from include.s3_xcom.s3.listings import Listed
+from include.s3_xcom.s3.parallel import Parallel
 from include.s3_xcom.s3.store import Store
 
 EXAMPLES = """\
@@ -249,8 +249,7 @@ def _describe(items: list[Listed], store: Store) -> list[dict[str, Any]]:
             columns["referenced"] = "yes" if stem in known else "no"
         return columns
 
-    with ThreadPoolExecutor(max_workers=8) as threads:
-        return list(threads.map(line, items))
+    return list(Parallel(line, ASKED_AT_ONCE, ready=len(items)).run(items))
 
 
 def _show(options: argparse.Namespace, store: Store) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
+
+from include.s3_xcom.s3.parallel import Parallel
 
 WORKERS = 2
 PENDING = 3
@@ -15,15 +16,19 @@ R = TypeVar("R")
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """``map(function, items)``, done in other threads for the next few items while one result is in use.
+    """Yield ``map(function, items)``, done by other threads for the next few items while one is in use.
 
     Pays off when the function releases the GIL, as pyarrow does. Exceptions are raised at their items.
     """
-    pending: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) == PENDING:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+
+    def attempt(item: T) -> tuple[R | None, Exception | None]:
+        try:
+            return function(item), None
+        except Exception as error:
+            return None, error
+
+    with closing(Parallel(attempt, WORKERS, ready=PENDING, waiting=PENDING).run(items)) as results:
+        for result, error in results:
+            if error is not None:
+                raise error
+            yield result

@@ -20,7 +20,7 @@ from include.s3_xcom.interruptions import handled_within
 from include.s3_xcom.mapped.layout import Planner, sealed
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.on_airflow.execution_timeout import ExecutionTimeout
-from include.s3_xcom.private_files import new_directory
+from include.s3_xcom.private_files import disk_errors, new_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,10 +132,21 @@ class Spooled(Stream):
     def __init__(self, encoded: EncodedSequence) -> None:
         super().__init__(())
         self._encoded = encoded
-        self._file = new_directory(self) / "elements"
-        with self._file.open("wb") as file:
-            file.writelines(encoded.pieces)
+        size = 0
+        with self._errors(size):
+            self._file = new_directory(self) / "elements"
+            file = self._file.open("wb")
+        with file:
+            for piece in encoded.pieces:
+                size += len(piece)
+                with self._errors(size):
+                    file.write(piece)
+                    file.flush()
         self.length = encoded.planner.length
+
+    def _errors(self, size: int) -> Any:
+        what = "The elements are counted before they are pushed, and cannot be kept on this machine for that"
+        return disk_errors(what, size)
 
     def encoded(self) -> EncodedSequence:
         """The sequence, with its pieces from the file."""

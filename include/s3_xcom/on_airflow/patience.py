@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+from include.s3_xcom import threads
 
 T = TypeVar("T")
 
@@ -25,8 +26,9 @@ def run_within(seconds: float, function: Callable[[], T]) -> T:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    thread = threads.start(run)
+    if thread is None:
+        return function()
     thread.join(seconds)
     if errors:
         raise errors[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -48,6 +49,7 @@ class Body(io.RawIOBase):
         self._position = self._start
         is_whole = (self._start, self._stop) == (0, reference.size)
         self._digest = hashlib.sha256() if is_whole and reference.sha256 else None
+        self._process = os.getpid()
         self._attempts = 1
         self._last_break = self._position
         self.failed = False
@@ -90,6 +92,10 @@ class Body(io.RawIOBase):
 
     def _read(self, size: int) -> bytes:
         size = min(size, CHUNK_BYTES, self._stop - self._position)
+        if size and os.getpid() != self._process:  # a forked process, whose parent reads this connection
+            self._process = os.getpid()
+            self._response.close()
+            self._response = self._get()
         while size:
             try:
                 chunk = stalls.read(self._response, size, self._store.settings.read_timeout)

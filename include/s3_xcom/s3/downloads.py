@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 
 def save(store: Store, reference: Reference, path: Path) -> None:
-    """Write an object into a new file. If this fails, some of it may be left there.
+    """Write an object into an empty file. If this fails, some of it may be left there.
 
     :raises ObjectMissingError: if it is gone
     :raises IntegrityError: if it is not the one that was pushed
     :raises OSError: if the file cannot be written
     """
-    path.open("xb").close()
     if reference.size <= ranges.SINGLE_GET_BYTES:
         _write(Body(store, reference), path, 0)
         return

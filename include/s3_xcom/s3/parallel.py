@@ -7,11 +7,13 @@ its threads are not daemons, so a task that was stopped would wait for the netwo
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from include.s3_xcom import threads
 from include.s3_xcom.interruptions import stoppable
 
 T = TypeVar("T")
@@ -34,7 +36,9 @@ def connections(limit: int, part_size: int) -> int:
 class Parallel(Generic[T, R]):
     """``map(function, jobs)``, of which several run at once, in threads that each do one job after the other.
 
-    The threads are daemons: a request cannot be broken off, and nobody is to wait for one that hangs.
+    The threads are daemons: a request cannot be broken off, and nobody is to wait for one that hangs. Where
+    there can be none, the caller's thread does the jobs. A forked process does those anew that its parent's
+    threads had begun.
 
     :param function: does one job
     :param at_once: how many jobs run at most
@@ -51,13 +55,21 @@ class Parallel(Generic[T, R]):
         self.waiting = waiting
         self._function = function
         self._most_ready = max(1, ready)
-        self._stop = threading.Event()
-        self._changed = threading.Condition()
         self._ready: deque[tuple[int, T]] = deque()
+        self._begun: dict[int, T] = {}
         self._results: dict[int, R] = {}
         self._error: BaseException | None = None
-        self._running: set[threading.Thread] = set()
         self._made = self._taken = 0
+        self._begin_in_this_process()
+
+    def _begin_in_this_process(self) -> None:
+        self._process = os.getpid()
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._running: set[threading.Thread] = set()
+        left = [(number, job) for number, job in self._begun.items() if number not in self._results]
+        self._ready.extendleft(sorted(left, reverse=True))
+        self._begun.clear()
 
     def run(self, jobs: Iterable[T]) -> Iterator[R]:
         """The results, in the order of the jobs. The next job is made while others run.
@@ -80,7 +92,9 @@ class Parallel(Generic[T, R]):
         return list(self._running)
 
     def _wait(self, has_jobs: bool) -> bool:
-        """Wait for something to do. Whether it is to take a result."""
+        """Wait for something to do. Return whether it is to take a result."""
+        if os.getpid() != self._process:
+            self._begin_in_this_process()
 
         def has_room() -> bool:
             may_wait = self.waiting is None or self._made - self._taken < self.waiting
@@ -88,6 +102,10 @@ class Parallel(Generic[T, R]):
 
         with self._changed:
             self._start_threads()
+            is_alone = self._ready and not self._running
+        if is_alone:
+            self._do_next()
+        with self._changed:
             self._changed.wait_for(lambda: self._error or self._taken in self._results or has_room())
             if self._error is not None:
                 raise self._error
@@ -104,33 +122,42 @@ class Parallel(Generic[T, R]):
 
     def _start_threads(self) -> None:
         for _ in range(min(len(self._ready), self.at_once - len(self._running))):
-            thread = threading.Thread(target=self._work, daemon=True)
-            thread.start()
-            self._running.add(thread)
+            thread = threads.start(self._work)
+            if thread is not None:
+                self._running.add(thread)
 
     def _work(self) -> None:
         try:
             with stoppable(self._stop):
-                while (begun := self._begin()) is not None:
-                    number, job = begun
-                    result = self._function(job)
-                    del begun, job  # a part may be large
-                    with self._changed:
-                        self._results[number] = result
-                        self._changed.notify()
-                    del result
+                while self._do_next():
+                    pass
         except BaseException as error:
             with self._changed:
                 self._error = self._error or error
                 self._running.discard(threading.current_thread())
                 self._changed.notify()
 
+    def _do_next(self) -> bool:
+        """Do the next job. Return whether there was one for this thread."""
+        begun = self._begin()
+        if begun is None:
+            return False
+        number, job = begun
+        result = self._function(job)
+        with self._changed:
+            self._results[number] = result
+            del self._begun[number]
+            self._changed.notify()
+        return True
+
     def _begin(self) -> tuple[int, T] | None:
-        """The next job; None if this thread is to end."""
+        """Take the next job; None if this thread is to end."""
         with self._changed:
             is_over = self._stop.is_set() or self._error is not None or len(self._running) > self.at_once
             if is_over or not self._ready:
                 self._running.discard(threading.current_thread())  # now, or a job could be left without one
                 return None
             self._changed.notify()  # there is room for one more
-            return self._ready.popleft()
+            number, job = self._ready.popleft()
+            self._begun[number] = job
+            return number, job

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import Any
 
+from include.s3_xcom import threads
+
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1
@@ -43,16 +45,13 @@ def read(body: Any, size: int, seconds: float) -> bytes:
 
 
 def _start_watcher() -> None:
-    global _watcher
-    _watcher = watcher = threading.Thread(target=_watch, daemon=True)
-    try:
-        watcher.start()
-    except BaseException:  # there can be no more threads, or a signal's handler raised it
-        _watcher = None
-        raise
+    if threads.start(_watch) is None:
+        log.debug("There can be no more threads: a read from S3 is bounded by its socket's timeout alone.")
 
 
 def _watch() -> None:
+    global _watcher
+    _watcher = threading.current_thread()
     while _watcher is threading.current_thread():  # of several that were started at once, one stays
         for mine, (body, until) in _reading.copy().items():
             if time.monotonic() > until:

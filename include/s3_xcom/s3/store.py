@@ -160,7 +160,9 @@ class Store:
         return io.BufferedReader(Body(self, reference, span), CHUNK_BYTES)
 
     def save(self, reference: Reference, path: Path) -> None:
-        """The object into a new file. If this fails, some of it may be left there. Errors as of :meth:`get`.
+        """Write the object into an empty file. If this fails, some of it may be left there.
+
+        Errors as of :meth:`get`.
 
         :raises OSError: if the file cannot be written
         """

@@ -6,11 +6,12 @@ import base64
 import contextlib
 import hashlib
 import io
-import threading
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from include.s3_xcom import threads
 from include.s3_xcom.errors import IntegrityError, SettingError, StorageError, XComError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.reference import ObjectInfo, Reference
@@ -69,6 +70,7 @@ class Target:
     ) -> None:
         self.store = store
         self.owner = owner
+        self._process = os.getpid()
         self.address = store.address(key) + note
         self.where = {"Bucket": store.settings.bucket, "Key": key}
         self.headers = {"ContentType": media_type, "Metadata": metadata}
@@ -161,7 +163,15 @@ class Target:
         return self._etag(ended)
 
     def translated(self, pushed: str | None = None) -> Any:
-        """Translates the errors of one request. Parameter as of :func:`errors.translated`."""
+        """Translate the errors of one request. Parameter as of :func:`errors.translated`.
+
+        :raises StorageError: in a process that was forked meanwhile, as from within a generator of chunks
+        """
+        if os.getpid() != self._process:
+            raise StorageError(
+                f"Cannot push {self.owner}, {self.address}: it is pushed by another process, from which this "
+                "one was forked. End a forked process with os._exit(), before it comes back here."
+            )
         return errors.translated(self.store.settings, "push", self.address, self.owner, pushed)
 
     def require_encryption(self, answer: dict[str, Any]) -> None:
@@ -182,6 +192,8 @@ class Target:
 
         :return: a sentence that says whether it is gone
         """
+        if os.getpid() != self._process:
+            return "It is left to the process that pushes it."
         try:
             left = self.store.delete([self.where["Key"]])
         except StorageError:
@@ -244,6 +256,8 @@ class Target:
 
     def _abort(self, where: dict[str, Any], sending: Parallel, seconds: float | None) -> None:
         """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
+        if os.getpid() != self._process:
+            return
         client, settings = self.store.client, self.store.settings
 
         under_way = sending.running()
@@ -259,9 +273,11 @@ class Target:
             if under_way:  # S3 may keep a part that was, so it is told again when none is
                 tell()
 
-        thread = threading.Thread(target=abort, daemon=True)
-        thread.start()
-        thread.join(seconds)
+        thread = threads.start(abort)
+        if thread is None:
+            tell()
+        else:
+            thread.join(seconds)
 
 
 def _content(body: bytes, sha256: Any) -> dict[str, Any]:

@@ -112,15 +112,18 @@ _places = BoundedSemaphore(MAX_WAITING)
 
 
 def after_commit(action: Callable[[], None]) -> bool:
-    """In another thread, off the path of the request that the API server answers. Exit waits for it."""
+    """In another thread, off the path of the request that the API server answers. Exit waits for it.
+
+    Where there can be no thread, at once.
+    """
     if not _places.acquire(blocking=False):
         return False
     os.environ.setdefault(_CONTEXT, _SERVER)  # whoever commits has the database
     try:
         _background().submit(action).add_done_callback(lambda _: _places.release())
-    except RuntimeError:  # this process ends
+    except RuntimeError:  # there can be no more threads, or this process ends
         _places.release()
-        return False
+        action()
     return True
 
 
