@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -18,3 +19,29 @@ def start(work: Callable[[], object]) -> threading.Thread | None:
     except RuntimeError:
         return None
     return thread
+
+
+_enough = 0
+"""Threads that this process could have at once when it last tried."""
+
+
+def are_enough(count: int) -> bool:
+    """Return whether this process can have so many threads at once.
+
+    For libraries that end the process if it cannot, such as pyarrow (11), or wait for ever (25).
+    """
+    global _enough
+    if _enough < count:
+        over = threading.Event()
+        started = [start(over.wait) for _ in range(count)]
+        over.set()
+        _enough = count if all(started) else 0
+    return _enough >= count
+
+
+def _forget() -> None:
+    global _enough
+    _enough = 0
+
+
+os.register_at_fork(after_in_child=_forget)  # a forked process has none of its parent's threads

@@ -7,6 +7,7 @@ format would pickle, are tagged JSON.
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import math
 import struct
@@ -55,6 +56,8 @@ def write(value: np.ndarray) -> bytes:
 
 def _is_kept(dtype: np.dtype) -> bool:
     """Return whether the header of an .npy file tells a dtype."""
+    if dtype.isbuiltin == 1:
+        return True
     try:
         again = npy.descr_to_dtype(npy.dtype_to_descr(dtype))
     except ValueError:  # fields that overlap
@@ -84,6 +87,12 @@ def read(body: bytes | memoryview) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(header: str) -> dict[str, Any]:
+    """Parse the header of an .npy file. Many small arrays share one; parsing it takes the longest."""
+    return ast.literal_eval(header)
+
+
 def read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Shape, whether in Fortran's order, and dtype of an .npy file, and where its data start.
 
@@ -95,7 +104,7 @@ def read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dty
     if length > MAX_HEADER_BYTES:
         raise FormatError("The stored array has a header that no push writes.")
     start = npy.MAGIC_LEN + struct.calcsize(form)
-    header = ast.literal_eval(bytes(body[start : start + length]).decode(encoding).strip())
+    header = _parsed(bytes(body[start : start + length]).decode(encoding).strip())
     shape, dtype = header["shape"], npy.descr_to_dtype(header["descr"])
     if dtype.hasobject or type(shape) is not tuple or any(type(n) is not int or n < 0 for n in shape):
         raise FormatError("The stored array has a header that no push writes.")

@@ -66,17 +66,21 @@ def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
             yield frames.from_some(table, metadata, first, positions) if holds_frame else table
             first += table.num_rows
         if not first:
-            yield frames.from_table(parquet.read()) if holds_frame else parquet.read()
+            table = parquet.read(use_threads=False)
+            yield frames.from_table(table) if holds_frame else table
 
 
 def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
     import pyarrow as pa
 
+    from include.s3_xcom.codecs.parquet import tables
+
+    by_threads = tables.by_threads(file.size())
     names = set(parquet.schema_arrow.names)
     for number in range(parquet.metadata.num_row_groups):
         file.forget()
         file.fetch(list(_spans(parquet.metadata, names, [number])))
-        for batch in parquet.iter_batches(rows, row_groups=[number]):
+        for batch in parquet.iter_batches(rows, row_groups=[number], use_threads=by_threads):
             yield pa.Table.from_batches([batch])
 
 
@@ -128,9 +132,11 @@ def fetch_footer(file: RangedFile) -> None:
 
 
 def _read(file: RangedFile, parquet: pq.ParquetFile, names: list[str]) -> pa.Table:
+    from include.s3_xcom.codecs.parquet import tables
+
     groups = range(parquet.metadata.num_row_groups)
     file.fetch(list(_spans(parquet.metadata, set(names), groups)))
-    return parquet.read(columns=names).select(names)
+    return parquet.read(columns=names, use_threads=tables.by_threads(file.size())).select(names)
 
 
 def _spans(metadata: pq.FileMetaData, names: set[str], groups: Iterable[int]) -> Iterator[Span]:

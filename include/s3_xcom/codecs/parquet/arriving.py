@@ -18,7 +18,7 @@ def decode(body: memoryview, pulling: Pulling) -> Any:
     metadata = file.schema_arrow.metadata or {}
     if frames.PARTS_KEY in metadata or not file.num_row_groups:
         pulling.arriving.wait(0, len(body))
-        return frames.from_table(file.read())
+        return frames.from_table(file.read(use_threads=tables.by_threads(len(body))))
     meta = tagged_json.loads(metadata.get(frames.METADATA_KEY, b"null"))
     specs = meta["columns"]
     growing = [_Column(spec, file.metadata.num_rows) for spec in specs]

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.s3_xcom import threads
 from include.s3_xcom.codecs import schema_guard
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import joined_files
@@ -15,6 +16,7 @@ from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 
 THREADED_BYTES = 1024 * 1024
+"""Bytes of a Parquet file below which handing out its columns to threads takes longer than it saves."""
 
 STREAMED_BYTES = 32 * 1024 * 1024
 """Of a table in memory: a larger one is encoded while it is sent."""
@@ -85,9 +87,13 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
     """
     file = open_file(body, pulling)
     if pulling.arriving is None or not file.num_row_groups:
-        # For little, handing out the columns takes longer than it saves.
-        return file.read(use_threads=len(body) >= THREADED_BYTES)
+        return file.read(use_threads=by_threads(len(body)))
     return pa.concat_tables(read_groups(file, pulling))
+
+
+def by_threads(size: int) -> bool:
+    """Return whether pyarrow is to decode so many bytes with its threads."""
+    return size >= THREADED_BYTES and threads.are_enough(pa.cpu_count())
 
 
 def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
@@ -107,7 +113,7 @@ def read_groups(file: pq.ParquetFile, pulling: Pulling) -> Iterator[pa.Table]:
     for number in range(file.num_row_groups):
         end = _group_end(file.metadata.row_group(number))
         pulling.arriving.wait(0, end)
-        yield file.read_row_group(number)
+        yield file.read_row_group(number, use_threads=by_threads(end))
         pulling.arriving.forget(end)
 
 

@@ -12,8 +12,10 @@ from include.s3_xcom.errors import UnsupportedValueError
 
 _OF_DESCRIPTION = "Return what you need of a cursor's description, such as [c.name for c in description]"
 
-# What database drivers and SQLAlchemy hand out.
-_DATABASE_TYPES = (
+_LIBRARY_TYPES = (
+    ("numpy", "memmap", "Return numpy.asarray(...) of it, or File(path) to hand over the file"),
+    ("numpy", "MaskedArray", "Return array.filled(...), or a dict of array.data and array.mask"),
+    ("numpy", "ndarray", "Return numpy.asarray(...) of it"),
     ("psycopg2", "Record", "Return tuple(row), or row._asdict()"),
     ("psycopg2", "DictRow", "Return dict(row), or list(row)"),
     ("psycopg2", "Column", _OF_DESCRIPTION),
@@ -31,10 +33,10 @@ _DATABASE_TYPES = (
 
 
 @functools.lru_cache(maxsize=256)
-def database_advice(kind: type) -> str | None:
-    """What to return instead of an object of a database driver or SQLAlchemy; None for other types."""
+def library_advice(kind: type) -> str | None:
+    """Return what to return instead of an object of a known library; None for other types."""
     names = [(base.__module__, base.__name__) for base in kind.__mro__]
-    for package, name, advice in _DATABASE_TYPES:
+    for package, name, advice in _LIBRARY_TYPES:
         if any(module.partition(".")[0] == package and own == name for module, own in names):
             return advice
     return None
@@ -45,7 +47,7 @@ def _advice(kind: type) -> str:
         return "Return it by itself, not within another value"
     if kind.__module__.startswith("pathlib"):
         return "Return File(path) to hand over the file, or str(path) for its name"
-    advice = database_advice(kind)
+    advice = library_advice(kind)
     if advice is not None:
         return advice
     for base in (list, tuple, dict, set, frozenset, str, bytes, int, float):

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom.codecs.tagged_json.advice import database_advice, unsupported
+from include.s3_xcom.codecs.tagged_json.advice import library_advice, unsupported
 from include.s3_xcom.codecs.tagged_json.tags import as_list, as_str, tag, type_name
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from include.s3_xcom.interruptions import handled_within
@@ -33,7 +33,7 @@ def encode(encoder: Encoder, value: Any) -> Any:
     """
     kind = type(value)
     tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
-    if tagger is None or isinstance(value, type) or database_advice(kind) is not None:
+    if tagger is None or isinstance(value, type) or library_advice(kind) is not None:
         raise unsupported(value)
     name = type_name(kind)
     if kind not in encoder.can_be_pulled:
