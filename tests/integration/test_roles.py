@@ -13,6 +13,7 @@ import pytest
 
 from embedded.localstack import LocalStack
 from include.s3_xcom.s3.store import Store
+from tests.helpers.services import write_endpoint
 from tests.servers import running
 
 ROLE = "arn:aws:iam::000000000000:role/xcom"
@@ -28,20 +29,7 @@ def aws(tmp_path_factory) -> Iterator[LocalStack]:
 @pytest.fixture(autouse=True)
 def sts(aws, tmp_path, monkeypatch) -> None:
     """Has botocore find the service in LocalStack. The connection's endpoint is that of S3 alone."""
-    rules = {
-        "version": "1.0",
-        "parameters": {
-            "Region": {"type": "String", "builtIn": "AWS::Region"},
-            "UseDualStack": {"type": "Boolean", "required": True, "default": False},
-            "UseFIPS": {"type": "Boolean", "required": True, "default": False},
-            "Endpoint": {"type": "String", "builtIn": "SDK::Endpoint"},
-            "UseGlobalEndpoint": {"type": "Boolean", "required": True, "default": False},
-        },
-        "rules": [{"conditions": [], "type": "endpoint", "endpoint": {"url": aws.url}}],
-    }
-    folder = tmp_path / "sts/2011-06-15"
-    folder.mkdir(parents=True)
-    (folder / "endpoint-rule-set-1.json").write_text(json.dumps(rules))
+    write_endpoint(tmp_path, "sts", aws.url)
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
+described: dict[str, Any] = {}
+"""What the provider makes of the connections that were looked up, by their ids: for messages."""
+
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -50,7 +53,8 @@ def find_access(conn_id: str) -> Access:
     except ImportError as error:
         raise SettingError(
             f"This Python cannot reach S3 ({error}): it has Airflow, and needs "
-            "apache-airflow-providers-amazon, with boto3."
+            "apache-airflow-providers-amazon, with boto3, and the packages of the login that the connection "
+            "asks for."
         ) from None
 
 
@@ -78,11 +82,13 @@ def _look_up(conn_id: str) -> Access:
             AwsBaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise SettingError(
-            f"There is no Airflow connection {conn_id!r}, which XComs need for S3. Create it "
+            f"There is no Airflow connection {conn_id!r}, which XComs need for S3, or Airflow cannot read it "
+            "(its log says why, such as another [core] fernet_key). Create it "
             f"(`airflow connections add {conn_id} --conn-type aws ...`), name another one in "
             "AIRFLOW__S3_XCOM__CONN_ID, or set that to nothing to let boto3 search for credentials."
         ) from None
     hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
+    described[conn_id] = hook.conn_config
     # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
     session = hook.get_session()
     endpoint_url = _endpoint_url(hook.conn_config) or (None if conn_id else _endpoint_of_environment())

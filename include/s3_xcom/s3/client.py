@@ -31,8 +31,17 @@ SENT_AT_ONCE_BYTES = 1024 * 1024
 _MORE_CONNECTIONS = 2
 """Than those of one transfer: for the requests that begin and end it."""
 
-_LOUD_LOGGERS = ("botocore.auth", "botocore.endpoint")
-"""At the level DEBUG these show whole requests: session tokens, and content."""
+_LOUD_LOGGERS = (
+    "botocore.auth",
+    "botocore.endpoint",
+    "botocore.httpsession",
+    "botocore.parsers",
+    "botocore.utils",
+)
+"""At the level DEBUG these show whole requests and answers: session tokens, secret keys, and content."""
+
+_REFRESHING_LOGGERS = ("botocore.credentials", "botocore.tokens")
+"""These log, at the level WARNING, the tracebacks of errors that come out of :mod:`.errors` in our words."""
 
 _WITH_MD5 = (
     "DeleteObjects",
@@ -69,10 +78,12 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     from botocore.config import Config
     from botocore.handlers import set_list_objects_encoding_type_url
 
-    access = find_access(settings.conn_id)
     for name in _LOUD_LOGGERS:
         if logging.getLogger(name).level == logging.NOTSET:
             logging.getLogger(name).setLevel(logging.INFO)
+    for name in _REFRESHING_LOGGERS:
+        logging.getLogger(name).addFilter(_without_traceback)
+    access = find_access(settings.conn_id)
     ours = _config(settings.max_attempts, settings.connect_timeout, settings.read_timeout)
     at_once = Config(max_pool_connections=settings.transfer_connections + _MORE_CONNECTIONS)
     config = ours.merge(at_once).merge(access.config or Config())  # the connection's settings take precedence
@@ -91,6 +102,12 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     # botocore asks for encoded keys in listings; see Store for why we do not.
     events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return client
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Take the traceback out of a record: it may end with what a credential process wrote."""
+    record.exc_info = None
+    return True
 
 
 def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> Config:

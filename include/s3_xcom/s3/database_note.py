@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from include.s3_xcom import keys
+from include.s3_xcom.s3.errors import code_of
 from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read(s3: BaseClient, settings: Settings) -> Note | None:
     try:
         answer = s3.get_object(**_where(settings))
     except s3.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if code_of(error) in ("NoSuchKey", "404"):
             return None
         raise
     try:

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
+import os
+import re
 import ssl
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 from include.s3_xcom.errors import (
     FormatError,
     IntegrityError,
-    ObjectMissingError,
-    SettingError,
     StorageError,
     XComError,
 )
 from include.s3_xcom.interruptions import heard
 from include.s3_xcom.keys import Owner
+from include.s3_xcom.on_airflow.connection import described
 from include.s3_xcom.reference import Reference
+from include.s3_xcom.s3.meanings import EXPIRED, MEANINGS, OTHER_CONTENT, RERUN, SERVICES, STEPS
 from include.s3_xcom.settings import Settings
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_DENIED = {
-    "403",
-    "AccessDenied",
-    "AuthorizationHeaderMalformed",
-    "Forbidden",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-}
-_MISSING = {"404", "NoSuchKey"}
-_OTHER_CONTENT = {"412", "InvalidRange", "PreconditionFailed"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
-RERUN = "Clear the task that pushed it, so that it runs again (in the UI: Grid, the run, the task, Clear)."
-
-OTHER_CONTENT = f"the object is not the one that was pushed. {RERUN}"
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -51,17 +41,17 @@ def translated(
     :raises SettingError: for what the operator has to put right
     :raises StorageError: for what S3 or the network did
     """
-    try:
-        with heard():
+    with heard():  # outermost: an interruption comes out as itself, whatever it was taken for
+        try:
             yield
-    except XComError:
-        raise
-    except Exception as error:
-        kind, why = _explain(error, settings, pushed)
-        if kind is None:
+        except (XComError, MemoryError):
             raise
-        of_owner = f"{owner}, " if owner else ""
-        raise kind(f"Cannot {verb} {of_owner}{address}: {why}") from error
+        except Exception as error:
+            kind, why, cause = _explain(error, settings, pushed)
+            if kind is None:
+                raise
+            of_owner = f"{owner}, " if owner else ""
+            raise kind(f"Cannot {verb} {of_owner}{address}: {why}") from cause
 
 
 def no_bucket(name: str) -> str:
@@ -74,8 +64,14 @@ def no_bucket(name: str) -> str:
 
 def code_of(error: BaseException | None) -> str:
     """The code of an error that S3 answered; nothing for other errors."""
+    return str(answer_of_s3(error).get("Error", {}).get("Code", ""))
+
+
+def answer_of_s3(error: BaseException | None) -> dict[str, Any]:
+    """Return what S3 answered; nothing for errors without an answer, and for those of other services."""
     response = getattr(error, "response", None)
-    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    is_s3s = isinstance(response, dict) and getattr(error, "operation_name", "") not in SERVICES
+    return response if is_s3s else {}
 
 
 def is_servers_own(error: StorageError) -> bool:
@@ -83,10 +79,9 @@ def is_servers_own(error: StorageError) -> bool:
 
     Then another way may lead there, for S3 servers differ in what they can.
     """
-    response = getattr(error.__cause__, "response", None) or {}
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    status = answer_of_s3(error.__cause__).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = code_of(error.__cause__)
-    if code in _EXPIRED or status in (401, 403, 408, 429):
+    if code in EXPIRED or status in (401, 403, 407, 408, 429):
         return False
     # "500": what botocore makes of a success without the content that it should have.
     return status == 501 or code == "500" or 400 <= status < 500
@@ -140,76 +135,106 @@ def other_bytes(reference: Reference, start: int, stop: int) -> IntegrityError:
     )
 
 
-def _explain(error: Exception, settings: Settings, pushed: str | None) -> tuple[type[XComError] | None, str]:
+def _explain(
+    error: Exception, settings: Settings, pushed: str | None
+) -> tuple[type[XComError] | None, str, Exception | None]:
+    """Return what an error comes out as, why, and the cause to show: none if its words may hold a secret."""
+    step, name, keys = _place(error)
+    facts = _facts(error, name, settings, pushed)
+    kind, sentence = next((MEANINGS[key] for key in keys if key in MEANINGS), (None, ""))
+    is_open = "@" not in str(error) and (not step or "{said}" in sentence)
+    if kind is not None and not is_open:
+        log.debug("%s%s", "".join(traceback.format_tb(error.__traceback__)), type(error).__name__)
+    return kind, sentence.format_map(facts), error if is_open else None
+
+
+def _place(error: Exception) -> tuple[str, str, list[str]]:
+    """Return the step at which an error was raised, its name, and its keys in MEANINGS, closest first."""
     # Not before there is an error: botocore takes a while to import.
     from botocore import exceptions as boto
-    from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
 
-    name = type(error).__name__
-    connection = f"Airflow connection {settings.conn_id!r}" if settings.conn_id else "AWS environment"
+    step, name = _step(error), type(error).__name__
+    inner = getattr(error, "kwargs", {}).get("error")
     if isinstance(error, boto.ClientError):
-        return _explain_answer(error.response, settings, connection, pushed)
-    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        return SettingError, f"no credentials. Set them in the {connection}, or give this machine a role."
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+        name = str(error.response.get("Error", {}).get("Code") or status)
+        service = SERVICES.get(error.operation_name, "")
+        if status == 407:
+            return step, name, ["407"]
+        if not service:
+            return "", name, [name, "S3"]
+        return "credentials", name, [f"{service} {name}", service]
+    if isinstance(error, boto.ProxyConnectionError):
+        refusal = re.search(r"Tunnel connection failed: (\d+)", str(inner))
+        name = refusal[1] if refusal else name
+        return step, name, ["407" if name == "407" else "ProxyConnectionError"]
+    if type(error) is boto.HTTPClientError and isinstance(inner, (AttributeError, TypeError, ValueError)):
+        return "unsent", type(inner).__name__, ["unsent"]
+    keys = [step]
     if isinstance(error, boto.SSLError):
-        return _explain_tls(error, connection)
-    broken = (boto.IncompleteReadError, boto.ResponseStreamingError, ResponseParserError, HTTPError)
-    if isinstance(error, broken):
-        return StorageError, f"the connection broke off ({name}). Try again."
-    if isinstance(error, (boto.ConnectionError, boto.HTTPClientError)):
-        return StorageError, (
-            f"S3 cannot be reached ({name}). Check the endpoint in the {connection}, and whether it "
-            "answers from this machine."
-        )
-    if isinstance(error, (boto.NoRegionError, boto.ParamValidationError)):
-        return SettingError, f"no valid request can be made ({name}: {error})."
-    return None, ""
+        key, name = _place_tls(inner)
+        keys += [] if step else [key]
+    for kind in type(error).__mro__:
+        keys.append(f"{step} {kind.__name__}")
+        if kind.__module__.partition(".")[0] in ("botocore", "urllib3"):
+            keys.append(kind.__name__)
+    return step, name, keys
 
 
-def _explain_tls(error: Any, connection: str) -> tuple[type[XComError], str]:
-    # botocore's error holds urllib3's, and that the one of the ssl module.
-    wrapped = error.kwargs["error"]
+def _step(error: Exception) -> str:
+    """Return the step before a request at which an error was raised; nothing if it was the request."""
+    at_work = set()
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        owner = type(frame.f_locals.get("self")).__name__
+        at_work |= {frame.f_globals.get("__name__"), frame.f_code.co_name, owner}
+    step = next((step for mark, step in STEPS.items() if mark in at_work), "")
+    # Within botocore, and not of the network: a setting that is of no use to it.
+    is_odd = "botocore.client" in at_work and isinstance(error, (AttributeError, TypeError))
+    return step or ("client" if is_odd else "")
+
+
+def _facts(error: Exception, name: str, settings: Settings, pushed: str | None) -> dict[str, str]:
+    """Return what the sentences of MEANINGS are filled with. None of it is a secret."""
+    from urllib.request import getproxies  # takes a while to import, too
+
+    kwargs: dict[str, Any] = getattr(error, "kwargs", {})
+    answer = getattr(error, "response", None)
+    words = answer.get("Error", {}).get("Message", "") if isinstance(answer, dict) else str(error)
+    words = re.sub(r"(?s).*@", "***@", words)  # a user and a password, in the URL of an endpoint
+    access = described.get(settings.conn_id)
+    role = getattr(access, "role_arn", None) or os.environ.get("AWS_ROLE_ARN", "")
+    proxies = getattr(getattr(access, "botocore_config", None), "proxies", None) or getproxies()
+    proxies = proxies if isinstance(proxies, dict) else {}
+    return {
+        "connection": f"Airflow connection {settings.conn_id!r}" if settings.conn_id else "AWS environment",
+        "file": f": {error.filename}" if getattr(error, "filename", None) else "",
+        "host": _host(kwargs.get("endpoint_url"), " at "),
+        "missing": _explain_missing(settings.retention_days, pushed),
+        "name": name,
+        "no_bucket": no_bucket(settings.bucket),
+        "operation": getattr(error, "operation_name", ""),
+        "parameters": ", ".join(re.findall(r"(?:parameter in input:|parameter) \"?(\w+)", str(error))),
+        "provider": " from " + kwargs["provider"] if "provider" in kwargs else "",
+        "proxy": _host(kwargs.get("proxy_url") or proxies.get("http") or proxies.get("https"), " "),
+        "role": role and f" {role}",
+        "said": f"{name}: {words}" if words else name,
+    }
+
+
+def _host(url: Any, before: str) -> str:
+    """Return host and port of a URL with words before them; nothing if there is no URL."""
+    host = str(url or "").rpartition("@")[2].rpartition("//")[2].partition("/")[0]
+    return host and before + host
+
+
+def _place_tls(wrapped: Any) -> tuple[str, str]:
+    """Return the key and the name of an error of TLS: of urllib3, and in it is that of the ssl module."""
     cause = next((item for item in wrapped.args if isinstance(item, Exception)), wrapped)
     reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return StorageError, (
-            f"the certificate of the endpoint is not trusted ({reason}). Set `verify` in the extra of the "
-            f"{connection}, or AWS_CA_BUNDLE, to the path of a CA bundle that has its issuer; `verify` false "
-            "switches the check off."
-        )
-    if getattr(cause, "library", "") == "X509" or not isinstance(cause, ssl.SSLError):
-        return SettingError, (
-            f"the file with trusted certificates cannot be read ({reason}). `verify` in the extra of the "
-            f"{connection}, or AWS_CA_BUNDLE, must be the path of a CA bundle on this machine; `verify` can "
-            "also be true or false."
-        )
-    return StorageError, (
-        f"the endpoint does not speak TLS as expected ({reason}). Check whether the endpoint in the "
-        f"{connection} should start with http:// or https://."
-    )
-
-
-def _explain_answer(
-    response: dict, settings: Settings, connection: str, pushed: str | None
-) -> tuple[type[XComError], str]:
-    code = response.get("Error", {}).get("Code", "")
-    if code == "NoSuchBucket":
-        return SettingError, no_bucket(settings.bucket)
-    if code in _MISSING:
-        return ObjectMissingError, f"{_explain_missing(settings.retention_days, pushed)} {RERUN}"
-    if code in _OTHER_CONTENT:
-        return IntegrityError, OTHER_CONTENT
-    if code in _EXPIRED:
-        return StorageError, f"the credentials have expired ({code}). Renew them in the {connection}."
-    if code == "RequestTimeTooSkewed":
-        return StorageError, f"this machine's clock is not right ({code}). Set it, best by NTP."
-    if code in _DENIED:
-        return StorageError, (
-            f"S3 denied it ({code}). Check the credentials in the {connection} and what they may do "
-            "with the bucket (docs/aws.md)."
-        )
-    return StorageError, f"S3 answered {code}: {response.get('Error', {}).get('Message', '')}"
+        return "not trusted", reason
+    is_of_file = getattr(cause, "library", "") == "X509" or not isinstance(cause, ssl.SSLError)
+    return ("no bundle" if is_of_file else "no TLS"), reason
 
 
 def _explain_missing(retention_days: int, pushed: str | None) -> str:

@@ -40,7 +40,8 @@ def cut(start: int, stop: int) -> list[Span]:
 
 def at_once(store: Store) -> int:
     """How many ranges to read at once. The store's client is made now, once and not by each thread."""
-    _ = store.client
+    with errors.translated(store.settings, "read from", store.address()):
+        _ = store.client
     return connections(store.settings.transfer_connections, RANGE_BYTES)
 
 

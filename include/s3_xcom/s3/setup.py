@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from include.s3_xcom import keys
-from include.s3_xcom.s3 import database_note
+from include.s3_xcom.s3 import database_note, errors
 from include.s3_xcom.settings import Settings
 
 if TYPE_CHECKING:
@@ -201,7 +201,8 @@ def _doubt(is_set: Callable[[], bool]) -> str:
 
 
 def _status(error: Any) -> int:
-    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+    """Return the HTTP status that S3 answered; 0 if another service did."""
+    return errors.answer_of_s3(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def _encryption(settings: Settings) -> dict[str, Any]:
