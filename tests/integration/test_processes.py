@@ -24,6 +24,8 @@ from tests.helpers import faults
 from tests.helpers.outside import CREDENTIALS
 from tests.helpers.proxy import TRANSIENT, Proxy
 
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
 FRAME = pd.DataFrame({"n": range(100_000), "x": [i / 7 for i in range(100_000)]})
 ENDLESS_STACK = 1 << 46
 """Bytes of a stack that no thread can have, so that none can be started."""
@@ -244,20 +246,22 @@ def test_a_process_that_is_forked_in_a_generator_cannot_push_on(task, s3):
 
 def test_files_of_downloads_that_died_are_removed_by_the_next(task, stack, csv, tmp_path, monkeypatch):
     proxy = Proxy(stack.s3.port)
+    for name, value in faults.environment(proxy.port).items():
+        monkeypatch.setenv(name, value)
     task.push(csv)
+    file = task.pull()
     target = tmp_path / "target"
     target.mkdir()
-    child = os.fork()
-    if child == 0:
-        for name, value in faults.environment(proxy.port).items():
-            os.environ[name] = value
-        with proxy.breaking(TRANSIENT["stall in the middle of a body"]):
-            task.pull().download(target)
-        os._exit(0)
-    while not any(path.stat().st_size for path in target.iterdir()):
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    with proxy.breaking(TRANSIENT["stall in the middle of a body"]):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            file.download(target)
+            os._exit(0)
+        while not any(path.stat().st_size for path in target.iterdir()):
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     (left,) = target.iterdir()
     assert left.name.endswith(PARTIAL)
     somebodys = target / ".download.part"
@@ -275,7 +279,8 @@ def test_downloads_under_way_are_left_alone(task, csv, tmp_path):
     target.mkdir()
     with partial_file(target / "other.csv") as theirs:
         theirs.write_bytes(b"half")
-        assert in_fork(lambda: task.pull().download(target)) == 0
+        file = task.pull()
+        assert in_fork(lambda: file.download(target)) == 0
         assert theirs.read_bytes() == b"half"
     assert [path.name for path in target.iterdir()] == ["data.csv"]
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 described: dict[str, Any] = {}
 """What the provider makes of the connections that were looked up, by their ids: for messages."""
 
+_looked_up: dict[str, tuple[int, Access]] = {}
+"""What each connection says, by its id, with the id of the process that looked it up.
+
+A process that was forked from a task of Airflow 3 goes on with that: it cannot ask its parent's supervisor.
+"""
+
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 
@@ -45,17 +51,22 @@ def find_access(conn_id: str) -> Access:
     airflow = find_spec("airflow")
     if airflow is None or airflow.origin is None:  # or a folder of that name
         return _own_search()
-    try:
-        from include.s3_xcom.on_airflow.releases import release
+    from include.s3_xcom.on_airflow.releases import release
 
+    process, access = _looked_up.get(conn_id, (os.getpid(), None))
+    if process != os.getpid() and not release.TASKS_HAVE_DATABASE:
+        return access
+    try:
         with heard(), release.separate_database_session():
-            return _look_up(conn_id)
+            access = _look_up(conn_id)
     except ImportError as error:
         raise SettingError(
             f"This Python cannot reach S3 ({error}): it has Airflow, and needs "
             "apache-airflow-providers-amazon, with boto3, and the packages of the login that the connection "
             "asks for."
         ) from None
+    _looked_up[conn_id] = os.getpid(), access
+    return access
 
 
 def _own_search() -> Access:
