@@ -204,10 +204,9 @@ def test_a_push_within_a_savepoint_leaves_it(task, session):
 
 
 def test_rows_that_are_read_from_a_server_side_cursor_go_on_after_a_push(task, session):
-    session.execute(text("CREATE TEMP TABLE numbers AS SELECT generate_series(1, 10000)"))
-    session.commit()
     found = session.execute(
-        text("SELECT * FROM numbers"), execution_options={"stream_results": True, "yield_per": 10}
+        text("SELECT n FROM generate_series(1, 10000) AS n"),
+        execution_options={"stream_results": True, "yield_per": 10},
     ).scalars()
     first = next(found)
     task.push(FRAME, session=session)
