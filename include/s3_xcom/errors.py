@@ -88,7 +88,7 @@ def decoding_error(error: Exception, what: str) -> Exception:
 
     :param what: a sentence for the message, without its full stop
     """
-    if isinstance(error, XComError):
+    if isinstance(error, (XComError, MemoryError)):
         return error
     kind = type(error).__name__
     # Without the error's own words, which may be values.

@@ -47,7 +47,9 @@ _CHECK = b"s3_xcom_check"
 
 _HAS_CHECKS = hasattr(pa.ipc.RecordBatchStreamReader, "read_next_batch_with_custom_metadata")
 
-_MAGIC_BYTES = 8
+MAGIC_BYTES = 8
+"""Bytes before the messages of an Arrow file, which are those of a stream."""
+
 _LENGTH = struct.Struct("<4xi")
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 
@@ -82,7 +84,7 @@ def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
             writer.write_batch(rows.slice(0, 0))
             head = sink.take()
             planner.start_at(len(head))
-            planner.rest = zlib.crc32(head[_MAGIC_BYTES:])
+            planner.rest = zlib.crc32(head[MAGIC_BYTES:])
             yield head
             for number, first in enumerate(range(0, rows.num_rows, size)):
                 batch = rows.slice(first, size)
@@ -90,7 +92,7 @@ def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
                 planner.add(1, sink.tell() - planner.end)
                 yield sink.take()
             if planner.has_index:
-                planner.skip(sink.write(head[_MAGIC_BYTES:]))
+                planner.skip(sink.write(head[MAGIC_BYTES:]))
                 sink.write(planner.index())
         yield sink.take()
 
@@ -112,14 +114,14 @@ class RecordBatches(RemoteElements):
         block = self.layout.find(number)
         if block is None:
             # The head comes along with the entry of the index.
-            length = self.layout.start - _MAGIC_BYTES
+            length = self.layout.start - MAGIC_BYTES
             entry = self.layout.entry(number)
             data = self.part(self.layout.index - length, entry + ENTRY_BYTES)
             self._head, block = data[:length], from_entry(data[-ENTRY_BYTES:])
         return block
 
     def _load_batch(self, block: bytes, number: int) -> pd.DataFrame:
-        self._head = self._head or self.part(_MAGIC_BYTES, self.layout.start)
+        self._head = self._head or self.part(MAGIC_BYTES, self.layout.start)
         if zlib.crc32(self._head) != self.layout.rest:
             raise AlteredError
         return load_batch(self._head, block, number, len(self), self._rows)

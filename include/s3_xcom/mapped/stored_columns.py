@@ -29,7 +29,7 @@ def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.Da
     """
     from include.s3_xcom.codecs.parquet import frames
 
-    with _opened(store, reference) as (file, parquet):
+    with RangedFile(store, reference) as file, _opened(file, reference) as parquet:
         names, _ = frames.stored_columns(parquet.schema_arrow, labels)
         return frames.from_table(_read(file, parquet, names), labels=labels)
 
@@ -41,7 +41,7 @@ def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -
     """
     from include.s3_xcom.codecs.parquet import frames
 
-    with _opened(store, reference) as (file, parquet):
+    with RangedFile(store, reference) as file, _opened(file, reference) as parquet:
         names, count = frames.stored_columns(parquet.schema_arrow, labels)
         return _read(file, parquet, names).select(range(count)).replace_schema_metadata(None)
 
@@ -51,15 +51,15 @@ def is_frame(reference: Reference) -> bool:
     return reference.info.codec in ("parquet", "rows", "batches")
 
 
-def in_parts(store: Store, reference: Reference, rows: int) -> Iterator[Any]:
+def in_parts(file: RangedFile, reference: Reference, rows: int) -> Iterator[Any]:
     """A frame, or a table of pyarrow's, in parts of some rows, of which one is in memory. At least one part.
 
-    :raises StorageError: if S3 does not give it, also later
+    :param file: the object that the reference points to
     """
     from include.s3_xcom.codecs.parquet import frames
 
     holds_frame = is_frame(reference)
-    with _opened(store, reference) as (file, parquet):
+    with _opened(file, reference) as parquet:
         metadata, first = parquet.metadata.metadata or {}, 0
         positions = list(range(frames.column_count(parquet.schema_arrow))) if holds_frame else []
         for table in _tables(file, parquet, rows):
@@ -78,8 +78,9 @@ def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa
     by_threads = tables.by_threads(file.size())
     names = set(parquet.schema_arrow.names)
     for number in range(parquet.metadata.num_row_groups):
+        spans = list(_spans(parquet.metadata, names, [number]))
         file.forget()
-        file.fetch(list(_spans(parquet.metadata, names, [number])))
+        file.fetch([(min(start for start, _ in spans), max(stop for _, stop in spans))] if spans else [])
         for batch in parquet.iter_batches(rows, row_groups=[number], use_threads=by_threads):
             yield pa.Table.from_batches([batch])
 
@@ -100,14 +101,13 @@ def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dat
 
 
 @contextlib.contextmanager
-def _opened(store: Store, reference: Reference) -> Iterator[tuple[RangedFile, pq.ParquetFile]]:
+def _opened(file: RangedFile, reference: Reference) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with RangedFile(store, reference) as file:
-        fetch_footer(file)
-        with format_errors(reference.info.codec):
-            yield file, pq.ParquetFile(pa.PythonFile(file, mode="r"))
+    fetch_footer(file)
+    with format_errors(reference.info.codec):
+        yield pq.ParquetFile(pa.PythonFile(file, mode="r"))
 
 
 def fetch_footer(file: RangedFile) -> None:

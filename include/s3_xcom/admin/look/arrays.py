@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from include.s3_xcom.admin.look.limited import LimitedFile
+from include.s3_xcom.admin.look.limited import AskedFile
 from include.s3_xcom.admin.look.shown import At, Column, Plot, Shown, Table, cell
 from include.s3_xcom.codecs import npy
 
@@ -16,7 +16,7 @@ POINTS, PIXELS = 400, 48
 """Of a line, and of each side of a map."""
 
 
-def look(file: LimitedFile, at: At) -> Shown:
+def look(file: AskedFile, at: At) -> Shown:
     """An object that is an .npy file."""
     data, _ = file.head()
     shape, is_fortran, dtype, start = npy.read_header(data)

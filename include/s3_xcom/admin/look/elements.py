@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from include.s3_xcom.admin.look import bombs, columns, tables, trees
-from include.s3_xcom.admin.look.limited import LimitedFile, TooMuchError
+import pandas as pd
+
+from include.s3_xcom.admin.look import columns, tables, trees
+from include.s3_xcom.admin.look.limited import AskedFile, TooMuchError
 from include.s3_xcom.admin.look.shown import ELEMENTS, At, Node, Shown
 from include.s3_xcom.admin.look.values import of_value
-from include.s3_xcom.codecs import bundle, tagged_json
+from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped import record_batches
 from include.s3_xcom.mapped.block_check import lines_of
@@ -18,8 +21,11 @@ from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 
 _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each element lies."
 
+_AHEAD_BYTES = 8 * 1024 * 1024
+"""Bytes of batches that are read at once where all are."""
 
-def look_at_rows(file: LimitedFile, at: At) -> Shown:
+
+def look_at_rows(file: AskedFile, at: At) -> Shown:
     """An object of ``rows``: a Parquet file, with the rows once more as lines of JSON."""
     layout = _layout(file)
     table = tables.StoredTable.opened(file)
@@ -37,7 +43,7 @@ def look_at_rows(file: LimitedFile, at: At) -> Shown:
     return Shown(notes, table=columns.table(values, at, layout.length, table.count, known))
 
 
-def look_at_items(file: LimitedFile, at: At) -> Shown:
+def look_at_items(file: AskedFile, at: At) -> Shown:
     """An object of ``items`` as JSON."""
     layout = _layout(file)
     if layout is None:
@@ -56,7 +62,7 @@ def look_at_items(file: LimitedFile, at: At) -> Shown:
     return Shown(tree=tree, elements=(number, number + len(values)), of_elements=layout.length)
 
 
-def look_at_members(file: LimitedFile, at: At) -> Shown:
+def look_at_members(file: AskedFile, at: At) -> Shown:
     """An object of ``items`` as a ZIP archive."""
     layout = _layout(file)
     if layout is None:
@@ -68,32 +74,44 @@ def look_at_members(file: LimitedFile, at: At) -> Shown:
         name, data = member(_block(file, layout, number)[1], number)
     except TooMuchError as error:
         return _too_much(error, number, layout)
-    bombs.check_parts([(name, data)])
-    if name.endswith(".zip"):
-        bombs.check_parts(bundle.read(data)[1].items())
     shown = of_value(decode_member(name, data), at)
     shown.elements, shown.of_elements = (number, number + 1), layout.length
     return shown
 
 
-def look_at_wide_batches(file: LimitedFile, at: At) -> Shown:
+def look_at_wide_batches(file: AskedFile, at: At) -> Shown:
     """An object of ``batches`` of a wide frame: an Arrow file, one batch at a time."""
     layout = _layout(file)
     if layout is None or not layout.length:
         return tables.look_at_arrow(file, at)
     number = _within(at.element, layout)
     try:
-        head = file.part(0, layout.start)
+        head = file.part(record_batches.MAGIC_BYTES, layout.start)
         _, data = _block(file, layout, number)
     except TooMuchError as error:
         return _too_much(error, number, layout)
-    head = head[bombs.MAGIC_BYTES :]
-    bombs.check_stream(head + data)
     frame = record_batches.load_batch(head, data, number, layout.length, file.reference.info.shape[0])
     shown = of_value(frame, at)
     shown.notes.insert(0, f"Batch {number:,}, of {len(frame):,} rows.")
     shown.elements, shown.of_elements = (number, number + 1), layout.length
     return shown
+
+
+def wide_batches(file: AskedFile) -> Iterator[pd.DataFrame]:
+    """Yield the batches of an object of ``batches`` of a wide frame, whose layout is known."""
+    layout = Layout.from_json(file.reference.info.layout)
+    head = file.part(record_batches.MAGIC_BYTES, layout.start)
+    index = file.part(layout.index, layout.index_end)
+    read_to = 0
+    for number in range(layout.length):
+        entry = layout.entry(number) - layout.index
+        block = layout.find(number) or from_entry(index[entry : entry + ENTRY_BYTES])
+        if block.end > read_to:
+            read_to = min(max(block.end, block.offset + _AHEAD_BYTES), file.size())
+            file.forget()
+            file.fetch([(block.offset, read_to)])
+        data = file.part(block.offset, block.end)
+        yield record_batches.load_batch(head, data, number, layout.length, file.reference.info.shape[0])
 
 
 def _too_much(error: TooMuchError, number: int, layout: Layout) -> Shown:
@@ -105,7 +123,7 @@ def _too_much(error: TooMuchError, number: int, layout: Layout) -> Shown:
     )
 
 
-def _layout(file: LimitedFile) -> Layout | None:
+def _layout(file: AskedFile) -> Layout | None:
     fields = file.reference.info.layout
     return None if fields is None else Layout.from_json(fields)
 
@@ -114,7 +132,7 @@ def _within(number: int, layout: Layout) -> int:
     return number if number < layout.length else 0
 
 
-def _block(file: LimitedFile, layout: Layout, number: int) -> tuple[Block, bytes]:
+def _block(file: AskedFile, layout: Layout, number: int) -> tuple[Block, bytes]:
     """The block that holds an element, and its bytes."""
     block = layout.find(number)
     if block is None:
@@ -123,7 +141,7 @@ def _block(file: LimitedFile, layout: Layout, number: int) -> tuple[Block, bytes
     return block, file.part(block.offset, block.end)
 
 
-def _lines(file: LimitedFile, layout: Layout, number: int, load: Any) -> list[Any]:
+def _lines(file: AskedFile, layout: Layout, number: int, load: Any) -> list[Any]:
     """The elements from one on to the end of its block."""
     if not layout.length:
         return []

@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import PurePosixPath
 
-from include.s3_xcom.admin.look import bombs, columns, texts, trees
-from include.s3_xcom.admin.look.limited import MAX_BYTES, LimitedFile
+from include.s3_xcom.admin.look import columns, texts, trees
+from include.s3_xcom.admin.look.limited import MAX_BYTES, AskedFile
 from include.s3_xcom.admin.look.shown import At, Picture, Shown
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.reference import human_size
@@ -26,7 +26,7 @@ _RESERVED_BYTES = 64 * 1024
 """What other reads of the same look may still take."""
 
 
-def look(file: LimitedFile, at: At) -> Shown:
+def look(file: AskedFile, at: At) -> Shown:
     """An object that is a file."""
     suffix = PurePosixPath(file.reference.info.name or "").suffix.lower()
     if suffix == ".parquet":
@@ -50,7 +50,7 @@ def _image_type(data: bytes) -> str | None:
     return next((kind for magic, kind in _IMAGES.items() if data.startswith(magic)), None)
 
 
-def _look_at_image(file: LimitedFile, media_type: str) -> Shown:
+def _look_at_image(file: AskedFile, media_type: str) -> Shown:
     largest = MAX_BYTES - _RESERVED_BYTES
     if file.size() > largest:
         return Shown([f"An image of more than {human_size(largest)} is not shown here. Download it."])
@@ -79,7 +79,7 @@ def _look_at_csv(data: bytes, is_all: bool, separator: str, at: At) -> Shown:
     return Shown(notes, table=columns.table(values, at, len(rows), len(labels)))
 
 
-def look_at_archive(file: LimitedFile, at: At) -> Shown:
+def look_at_archive(file: AskedFile, at: At) -> Shown:
     """An object of a value that holds frames, arrays or much binary data: a ZIP archive."""
     from include.s3_xcom.admin.look.limited import WHOLE_BYTES
     from include.s3_xcom.admin.look.values import of_value
@@ -88,15 +88,13 @@ def look_at_archive(file: LimitedFile, at: At) -> Shown:
     if file.size() > WHOLE_BYTES:
         return _members(file)
     body = file.part(0, file.size())
-    text, parts = bundle.read(body)
-    bombs.check_parts(parts.items())
     try:
         return of_value(decode("zip", body, trees.file_within), at)
     except FormatError:
-        return trees.of_json(text, "tagged")
+        return trees.of_json(bundle.read(body)[0], "tagged")
 
 
-def _members(file: LimitedFile) -> Shown:
+def _members(file: AskedFile) -> Shown:
     """What an archive holds, by the directory at its end."""
     import zipfile
 

@@ -1,8 +1,13 @@
-"""An object of which only little is read, however large it is."""
+"""An object of which only little is read, however large it is.
+
+:class:`LimitedFile` asks S3, in the webserver; :class:`AskedFile` asks the webserver, in the process that
+looks (:mod:`.apart`).
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from include.s3_xcom.codecs.compression import decompress_start
 from include.s3_xcom.errors import XComError
@@ -48,6 +53,39 @@ class LimitedFile(RangedFile):
     def bytes_left(self) -> int:
         return MAX_BYTES - self.received if self.requests < MAX_REQUESTS else 0
 
+    def _read(self, span: Span) -> memoryview:
+        size = span[1] - span[0]
+        with self._counting:
+            if size > self.bytes_left:
+                raise TooMuchError(
+                    f"To show this, more than {MAX_REQUESTS} requests or {human_size(MAX_BYTES)} are needed."
+                )
+            self.requests += 1
+            self.received += size
+        return super()._read(span)
+
+
+class AskedFile(RangedFile):
+    """An object as a file in which one can seek, whose bytes somebody else is asked for.
+
+    :param ask: returns the bytes of some ranges, and how many more may be asked for
+    :ivar bytes_left: how many more may be asked for
+    """
+
+    def __init__(
+        self, reference: Reference, bytes_left: int, ask: Callable[[list[Span]], tuple[list[bytes], int]]
+    ) -> None:
+        super().__init__(None, reference)
+        self.reference = reference
+        self.bytes_left = bytes_left
+        self._ask = ask
+
+    def fetch(self, spans: list[Span]) -> None:
+        missing = [(a, b) for a, b in spans if a < b and len(self._kept(a, b) or b"") < b - a]
+        if missing:
+            parts, self.bytes_left = self._ask(missing)
+            self._fetched += zip(missing, map(memoryview, parts))
+
     def part(self, start: int, stop: int) -> bytes:
         """Some of the object's bytes, by one request if they were not read before."""
         stop = min(stop, self.size())
@@ -70,12 +108,5 @@ class LimitedFile(RangedFile):
         return (plain if is_all else plain[:HEAD_BYTES]), is_all
 
     def _read(self, span: Span) -> memoryview:
-        size = span[1] - span[0]
-        with self._counting:
-            if size > self.bytes_left:
-                raise TooMuchError(
-                    f"To show this, more than {MAX_REQUESTS} requests or {human_size(MAX_BYTES)} are needed."
-                )
-            self.requests += 1
-            self.received += size
-        return super()._read(span)
+        self.fetch([span])
+        return self._kept(*span)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 import reprlib
-from dataclasses import dataclass, field, replace
-from typing import Any
+import types
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
 
 ROWS, COLUMNS = 50, 30
 """Of a table, at a time."""
@@ -154,6 +156,34 @@ class Shown:
     elements: tuple[int, int] | None = None
     of_elements: int | None = None
 
+
+def plain(value: Any) -> Any:
+    """Return what JSON makes of an object that it does not know. Its inverse is :func:`rebuilt`."""
+    return vars(value) if is_dataclass(value) else base64.b64encode(value).decode()
+
+
+def rebuilt(kind: Any, value: Any) -> Any:
+    """Return a value of a type from what JSON made of it.
+
+    :raises TypeError: if it is of another type
+    """
+    arguments = get_args(kind)
+    if isinstance(kind, types.UnionType):
+        return None if value is None else rebuilt(arguments[0], value)
+    if get_origin(kind) is list:
+        return [rebuilt(arguments[0], each) for each in value]
+    if get_origin(kind) is tuple:
+        return tuple(map(rebuilt, arguments, value))
+    if is_dataclass(kind):
+        return kind(**{name: rebuilt(_hints(kind)[name], each) for name, each in value.items()})
+    if kind is bytes:
+        return base64.b64decode(value)
+    if type(value) is not kind:
+        raise TypeError
+    return value
+
+
+_hints = functools.cache(get_type_hints)
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = CELL_CHARACTERS

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.s3_xcom.admin.look import bombs, columns
-from include.s3_xcom.admin.look.bombs import PLAIN_BYTES
+from include.s3_xcom.admin.look import columns
 from include.s3_xcom.admin.look.columns import CHARTED_ROWS, Values
-from include.s3_xcom.admin.look.limited import MAX_BYTES, WHOLE_BYTES, LimitedFile, TooMuchError
+from include.s3_xcom.admin.look.limited import MAX_BYTES, WHOLE_BYTES, AskedFile, TooMuchError
 from include.s3_xcom.admin.look.shown import ROWS, At, Column, Shown, cell
 from include.s3_xcom.codecs import arrow
+from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.parquet.tables import span_of
 from include.s3_xcom.errors import FormatError
 from include.s3_xcom.mapped.stored_columns import fetch_footer, is_frame
 from include.s3_xcom.reference import human_size
 
-SECONDS = 1.0
-"""After which a row that lies far within its row group is not looked for any longer."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Memory of the rows of a table after which no more are decoded."""
+
+DECODED_BYTES = 128 * 1024 * 1024
+"""Memory of the rows that are decoded at once, unless ROWS take more."""
 
 MAX_STATISTICS = 20_000
 """How many are read; each takes some microseconds."""
 
 
-def look(file: LimitedFile, at: At) -> Shown:
+def look(file: AskedFile, at: At) -> Shown:
     """An object that is a Parquet file."""
     table = StoredTable.opened(file)
     if table is None:
@@ -48,7 +50,7 @@ class StoredTable:
     :ivar count: how many columns it has, without those of its index
     """
 
-    def __init__(self, file: LimitedFile, parquet: pq.ParquetFile) -> None:
+    def __init__(self, file: AskedFile, parquet: pq.ParquetFile) -> None:
         self._file = file
         self._parquet = parquet
         self._schema = parquet.schema_arrow
@@ -59,7 +61,7 @@ class StoredTable:
         self._leaves = _leaves(self._schema)
 
     @classmethod
-    def opened(cls, file: LimitedFile) -> StoredTable | None:
+    def opened(cls, file: AskedFile) -> StoredTable | None:
         """The table, with the file's footer read; None if that is too long.
 
         :raises FormatError: if it is no Parquet
@@ -97,10 +99,7 @@ class StoredTable:
         fitting = self._read(group, wanted)
         if fitting is None:
             return Values([]), ["A look reads less than a row of this table takes."]
-        found = self._rows_of(group, row - start, fitting)
-        if found is None:
-            return Values([]), ["This row lies too far within its row group."]
-        values, notes = self._decoded(found, row, fitting)
+        values, notes = self._decoded(self._rows_of(group, row - start, fitting), row, fitting)
         while group + 1 < self._parquet.num_row_groups and values.rows < min(ROWS, self.rows - row):
             group += 1
             if self._read(group, fitting) != fitting:
@@ -137,40 +136,35 @@ class StoredTable:
         if not self._parquet.num_row_groups:
             return list(wanted)
         index = list(range(self.count, len(self._schema.names)))
-        left, plain, fitting, spans = self._file.bytes_left, PLAIN_BYTES, [], []
+        left, fitting, spans = self._file.bytes_left, [], []
         for position in [*index, *wanted]:
-            chunks = self._chunks(group, position)
-            left -= sum(stop - start for start, stop, _ in chunks)
-            plain -= sum(size for *_, size in chunks)
-            if min(left, plain) < 0:
+            found = [span_of(chunk) for chunk in self._chunks(group, position)]
+            left -= sum(stop - start for start, stop in found)
+            if left < 0:
                 break
             fitting.append(position)
-            spans += [(start, stop) for start, stop, _ in chunks]
+            spans += found
         if len(fitting) < len(index) or (wanted and len(fitting) == len(index)):
             return None
         try:
             self._file.fetch(spans)
         except TooMuchError:
             return None
-        bombs.check_pages([self._file.part(*span) for span in spans])
         return fitting[len(index) :]
 
-    def _chunks(self, group: int, position: int) -> list[tuple[int, int, int]]:
-        """Where a column lies in a row group: start, stop, and how long its pages are when decompressed."""
-        found = []
-        for leaf in self._leaves[position]:
-            column = self._parquet.metadata.row_group(group).column(leaf)
-            found.append((*span_of(column), column.total_uncompressed_size))
-        return found
+    def _chunks(self, group: int, position: int) -> list[pq.ColumnChunkMetaData]:
+        """What Parquet stores of a column in a row group."""
+        return [self._parquet.metadata.row_group(group).column(leaf) for leaf in self._leaves[position]]
 
-    def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table | None:
-        """Some rows of a row group, decoded a few at a time; None if they are too far from its start."""
+    def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table:
+        """Some rows of a row group, decoded a few at a time."""
         names = [self._schema.names[i] for i in positions] + self._schema.names[self.count :]
         if not self._parquet.num_row_groups or not names:
             return self._schema.empty_table().select(names)
-        plain = sum(size for position in positions for *_, size in self._chunks(group, position))
-        at_once = max(1, min(CHARTED_ROWS, PLAIN_BYTES // max(1, plain)))
-        give_up, taken, kept_bytes, batches = time.monotonic() + SECONDS, 0, 0, []
+        # A row may hold all that is stored of a column: the one value of a dictionary.
+        largest = sum(chunk.total_uncompressed_size for i in positions for chunk in self._chunks(group, i))
+        at_once = max(ROWS, min(CHARTED_ROWS, DECODED_BYTES // max(1, largest)))
+        taken, kept_bytes, batches = 0, 0, []
         for batch in self._parquet.iter_batches(
             at_once, row_groups=[group], columns=names, use_threads=False
         ):
@@ -178,10 +172,7 @@ class StoredTable:
             if taken > offset:
                 batches.append(batch)
                 kept_bytes += sum(map(_plain_bytes, batch.columns))
-            is_late = time.monotonic() > give_up
-            if is_late and taken <= offset:
-                return None
-            if kept_bytes >= PLAIN_BYTES or taken >= offset + (ROWS if is_late else CHARTED_ROWS):
+            if kept_bytes >= KEPT_BYTES or taken >= offset + CHARTED_ROWS:
                 break
         if not batches:
             return self._schema.empty_table().select(names)
@@ -256,26 +247,13 @@ def _plain_bytes(array: pa.Array) -> int:
     return len(array) * array.dictionary.nbytes if is_dictionary else array.nbytes
 
 
-def look_at_arrow(file: LimitedFile, at: At) -> Shown:
+def look_at_arrow(file: AskedFile, at: At) -> Shown:
     """An object that is an Arrow file."""
     if file.size() > WHOLE_BYTES:
         return Shown(
             [f"An Arrow file of more than {human_size(WHOLE_BYTES)} has no part that could be shown."]
         )
-    return of_arrow_table(read_arrow(file.part(0, file.size())), at)
-
-
-def read_arrow(data: bytes) -> pa.Table:
-    """The table of a whole Arrow file.
-
-    :raises FormatError: if it is none, or compressed, which no push writes
-    """
-    try:
-        stream = data[bombs.MAGIC_BYTES :]
-        bombs.check_stream(stream)
-        return arrow.read_stream(stream)  # as it was checked, not as the directory at its end says
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"The stored data is no valid Arrow file ({type(error).__name__}).") from None
+    return of_arrow_table(arrow.decode(file.part(0, file.size()), Pulling()), at)
 
 
 def of_arrow_table(table: pa.Table, at: At) -> Shown:

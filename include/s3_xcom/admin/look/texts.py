@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 
-from include.s3_xcom.admin.look.limited import LimitedFile
+from include.s3_xcom.admin.look.limited import AskedFile
 from include.s3_xcom.admin.look.shown import At, Shown
 from include.s3_xcom.reference import human_size
 
@@ -12,12 +12,12 @@ CHARACTERS = 20_000
 BYTES_A_LINE, LINES = 16, 64
 
 
-def look(file: LimitedFile, at: At) -> Shown:
+def look(file: AskedFile, at: At) -> Shown:
     """An object that is text."""
     return of_text(*file.head())
 
 
-def look_at_bytes(file: LimitedFile, at: At) -> Shown:
+def look_at_bytes(file: AskedFile, at: At) -> Shown:
     """An object that is any bytes."""
     data, is_all = file.head()
     return Shown([_how_much(data, is_all, BYTES_A_LINE * LINES, "bytes")], text=hexadecimal(data))

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from include.s3_xcom import codecs
-from include.s3_xcom.admin.look.limited import LimitedFile
+from include.s3_xcom.admin.look.limited import AskedFile
 from include.s3_xcom.admin.look.shown import At, Node, Shown, cell, cut
 from include.s3_xcom.admin.look.texts import of_text
 from include.s3_xcom.errors import FormatError
@@ -17,7 +17,7 @@ CHILDREN, NODES, DEPTH = 100, 3000, 40
 """Of a value, of a tree, and how deep it is shown."""
 
 
-def look(file: LimitedFile, at: At) -> Shown:
+def look(file: AskedFile, at: At) -> Shown:
     """An object that is JSON, with or without tags."""
     data, is_all = file.head()
     if not is_all:

@@ -13,7 +13,7 @@ import jinja2
 
 from include.s3_xcom import keys
 from include.s3_xcom.admin import browse, preview
-from include.s3_xcom.admin.look import At, LimitedFile, Shown, look
+from include.s3_xcom.admin.look import At, BusyError, LimitedFile, Shown, look
 from include.s3_xcom.admin.pages import charts, downloads
 from include.s3_xcom.errors import (
     BadReferenceError,
@@ -48,6 +48,7 @@ _STATUS: list[tuple[type[XComError], int]] = [
     (ObjectMissingError, 404),
     (BadReferenceError, 404),
     (FormatError, 422),
+    (BusyError, 503),
     (SettingError, 500),
     (StorageError, 502),
 ]

@@ -25,7 +25,6 @@ Struct = dict[int, Field]  # by the number of the field
 _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 3, 4, 5  # of FileMetaData
 _COLUMNS, _GROUP_OFFSET = 1, 5  # of RowGroup
 _META_DATA, _CHUNK_OFFSETS = 3, (2, 4, 6)  # of ColumnChunk: file, offset index, column index
-_PLAIN_SIZE, _STORED_SIZE = 2, 3  # of PageHeader, without the header itself
 _PAGE_OFFSETS = (9, 10, 11, 14)  # of ColumnMetaData: data, index and dictionary page, bloom filter
 
 
@@ -72,17 +71,6 @@ class Footer:
 def footer_start(file: bytes | memoryview) -> int:
     """Where the footer of a Parquet file starts."""
     return len(file) - 8 - int.from_bytes(file[-8:-4], "little")
-
-
-def plain_size(chunk: bytes | memoryview) -> int:
-    """How many bytes the pages of a column take when they are decompressed, by the header of each."""
-    data = memoryview(chunk).cast("B")
-    at = total = 0
-    while at < len(data):
-        fields, at = _read_struct(data, at)
-        total += fields[_PLAIN_SIZE][1]
-        at += max(0, fields[_STORED_SIZE][1])
-    return total
 
 
 def _read_footer(file: bytes | memoryview) -> Struct:
