@@ -88,6 +88,13 @@ def unbounded() -> Hostile:
     }
 
 
+def endless() -> tuple[bytes, dict[str, str]]:
+    """A set of numbers with one hash, which takes a minute to make."""
+    numbers = [number * (2**61 - 1) for number in range(80_000)]
+    text = json.dumps({"__s3_xcom__": "set", "value": numbers}).encode()
+    return gzip.compress(text), {"codec": "tagged", "compression": "gzip", "raw-size": str(len(text))}
+
+
 @functools.lru_cache(maxsize=1)
 def large() -> Hostile:
     """Objects that are large, or become so."""
