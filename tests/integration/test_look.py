@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,17 @@ def test_of_a_large_frame_some_rows_are_shown(look_at, wrap):
         (pd.DataFrame({"a": [Decimal("1.5"), "text", (1, 2)]}), [["1.5"], ["text"], ["(1, 2)"]]),
         (pd.DataFrame({"a": []}), []),
         (pd.DataFrame(index=[1, 2]), [[], []]),
+        (pd.DataFrame({"t": pd.Series([], dtype=object), "n": pd.Series([], dtype=int)}), []),
+        (pd.DataFrame({"t": pd.Series([], dtype="string"), "c": pd.Categorical([])}), []),
+        (pd.DataFrame({"t": []}, index=pd.Index([], dtype=object, name="i")), []),
+        (pd.DataFrame(), []),
+        (pd.DataFrame(index=pd.Index([], dtype=object)), []),
+        (pd.Series([], dtype=object), []),
+        (pa.table({"t": pa.array([], pa.string())}), []),
+        (pa.table({}), []),
+        (rows(pd.DataFrame({"t": pd.Series([], dtype=object)})), []),
+        (batches(pd.DataFrame({"t": pd.Series([], dtype=object)}), 5), []),
+        (batches(pd.DataFrame(), 5), []),
         (pd.Index(["a", "b"]), [[], []]),
         (pd.array([1, None], "Int64"), [["1"], [None]]),
         (rows(pd.DataFrame({"a": [Decimal("1.50"), None], "b": ["x", "y"]})), [["1.50", "x"], [None, "y"]]),
@@ -301,6 +313,80 @@ def test_limits_are_those_of_the_column_and_of_values(look_at):
     )
     found = {column.label: (column.least, column.most) for column in look_at(frame).table.columns}
     assert found == {"a.b": ("5", "6"), **dict.fromkeys(("a", "period", "delta", "mixed"), (None, None))}
+
+
+def described(shown: Shown) -> dict[str, tuple[int | None, str | None, str | None]]:
+    return {column.label: (column.nulls, column.least, column.most) for column in shown.table.columns}
+
+
+def parquet_file(folder: Path, *tables: pa.Table) -> Path:
+    """A file with a row group for each table."""
+    path = folder / "a.parquet"
+    with pq.ParquetWriter(path, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return path
+
+
+def test_limits_are_those_of_all_row_groups_or_not_shown(look_at, tmp_path):
+    tables = [
+        pa.table({"t": [text], "n": [number]}) for text, number in (("m", 1), ("z" * 5000, 2), ("n", 3))
+    ]
+    assert described(look_at(File(parquet_file(tmp_path, *tables)))) == {
+        "t": (0, None, None),
+        "n": (0, "1", "3"),
+    }
+    nothing = pa.table({"t": pa.array([None], pa.string()), "n": pa.array([None], pa.int64())})
+    found = described(look_at(File(parquet_file(tmp_path, tables[0], nothing, tables[0].slice(0, 0)))))
+    assert found == {"t": (1, "m", "m"), "n": (1, "1", "1")}
+    assert described(look_at(pd.DataFrame({"t": ["a", "z" * 5000], "u": ["a" * 5000, "z"]}))) == {
+        "t": (0, None, None),
+        "u": (0, None, None),
+    }
+
+
+def test_limits_that_other_writers_may_have_cut_are_not_shown(look_at, tmp_path):
+    path = parquet_file(tmp_path, pa.table({"t": ["a", "b"], "n": [1, 2]}))
+    assert described(look_at(File(path))) == {"t": (0, "a", "b"), "n": (0, "1", "2")}
+    path.write_bytes(path.read_bytes().replace(b"parquet-cpp-arrow", b"parquet-rs       "))
+    assert described(look_at(File(path))) == {"t": (0, None, None), "n": (0, "1", "2")}
+
+
+def test_limits_and_missing_values_are_those_of_the_cells(look_at, tmp_path):
+    moment = pd.Timestamp("2026-01-01", tz="Europe/Berlin")
+    frame = pd.DataFrame(
+        {
+            "x": [float("nan"), 0.0, 1.5],
+            "when": [moment, None, moment],
+            "f": pd.array([0.5, None, 0.5], "Float64"),
+            "l": [[1, None], None, [2]],
+            "d": [{"a": None}, {"a": 1}, None],
+            "u": pd.array([2**64 - 1, None, 1], "UInt64"),
+        }
+    )
+    assert described(look_at(frame)) == {
+        "x": (1, "0.0", "1.5"),
+        "when": (1, str(moment), str(moment)),
+        "f": (None, "0.5", "0.5"),  # there could be NaN among the numbers
+        "l": (None, None, None),
+        "d": (None, None, None),
+        "u": (1, "1", str(2**64 - 1)),
+    }
+    lists = pa.array([[None], None, []], pa.list_(pa.int64()))
+    table = pa.table({"x": [float("nan"), 1.0, None], "l": lists})
+    assert described(look_at(File(parquet_file(tmp_path, table)))) == {
+        "x": (None, "1.0", "1.0"),
+        "l": (None, None, None),
+    }
+
+
+def test_row_groups_without_rows_are_shown_as_nothing(look_at, tmp_path):
+    table = pa.table({"t": ["x"]})
+    empty = table.slice(0, 0)
+    for tables in ([empty], [empty, empty], [empty, table, empty, table], [table, empty]):
+        shown = look_at(File(parquet_file(tmp_path, *tables)))
+        assert cells(shown) == [["x"]] * sum(each.num_rows for each in tables)
+        assert shown.table.of_rows == len(shown.table.rows)
 
 
 def test_a_table_that_was_read_from_a_frame_and_changed_is_shown_as_it_is(look_at, task, s3):

@@ -63,6 +63,13 @@ def children(pid: int) -> list[int]:
     return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
+def working(count: int) -> list[int]:
+    """Wait for so many processes that look, and until they are at work."""
+    wait_for(lambda: apart._helper._running and len(children(helper())) == count)
+    time.sleep(1)
+    return children(helper())
+
+
 def is_running(pid: int) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
@@ -95,7 +102,7 @@ def test_a_look_that_crashes_is_an_answer(put):
     key = put(*hostile.endless())
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(said, key)
-        [child] = wait_for(lambda: children(helper()))
+        [child] = working(1)
         os.kill(child, signal.SIGSEGV)
         assert "more than 512 MiB of memory to show, or is damaged" in answer.result()
 
@@ -116,7 +123,7 @@ def test_a_child_knows_little_and_holds_nothing_open(put, monkeypatch):
     with open(os.devnull) as inherited, ThreadPoolExecutor() as threads:
         os.set_inheritable(inherited.fileno(), True)
         answer = threads.submit(said, key)
-        [child] = wait_for(lambda: apart._helper._running and children(helper()))
+        [child] = working(1)
         for process in (child, helper()):
             assert b"secret" not in Path(f"/proc/{process}/environ").read_bytes()
             assert b"airflow" not in Path(f"/proc/{process}/environ").read_bytes().lower()
@@ -201,7 +208,7 @@ def test_who_waits_too_long_is_told_to_try_again(put, monkeypatch):
     endless, key = put(*hostile.endless()), put(b"[1]", {"codec": "json"})
     with ThreadPoolExecutor() as threads:
         slow = [threads.submit(said, endless) for _ in range(2)]
-        running = wait_for(lambda: len(children(helper())) == 2 and children(helper()))
+        running = working(2)
         with pytest.raises(apart.BusyError, match="Try again"):
             look_at(key)
         for child in running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import datetime
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -21,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom import File, batches, items, keys, rows
 from include.s3_xcom.admin import browse
 from include.s3_xcom.admin.look import apart
 from include.s3_xcom.admin.pages.site import Answer, Site
@@ -272,6 +274,103 @@ def test_a_csv_holds_the_numbers_that_were_pushed(visitor, task):
     task.push(pd.MultiIndex.from_arrays([[1], [2]], names=["a", "a"]))
     text = visitor.content(url("download", key=task.object_key(), **{"as": "csv"})).decode()
     assert text.splitlines() == ["a,a", "1,2"]
+
+
+def csv_of(visitor: Visitor, task: Any, value: Any, form: str = "csv") -> str:
+    task.push(value)
+    content = visitor.content(url("download", key=task.object_key(), **{"as": form}))
+    return content.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda frame: frame,
+        rows,
+        lambda frame: batches(frame, 7000),
+        lambda frame: batches([frame[:12_000], frame[12_000:]]),
+        lambda frame: pa.table({"day": pa.array(frame["day"]), "n": frame["n"]}),
+        lambda frame: frame.set_index("day"),
+        lambda frame: frame.set_index(["day", "n"]),
+    ],
+    ids=["frame", "rows", "batches", "chunks", "table", "index", "levels"],
+)
+def test_times_have_one_format_in_all_of_a_csv(visitor, task, wrap):
+    count = 25_000
+    days = pd.Series([pd.Timestamp("2026-01-01")] * count)
+    spans = pd.Series([pd.Timedelta(days=1)] * count)
+    frame = pd.DataFrame(
+        {
+            "day": days.where(days.index != count - 1, pd.Timestamp("2026-01-01 00:00:00.000005")),
+            "n": range(count),
+            "zoned": days.dt.tz_localize("Europe/Berlin"),
+            "span": spans.where(spans.index != count - 1, pd.Timedelta(microseconds=-1)),
+            "time": [datetime.time(1)] * (count - 1) + [datetime.time(1, 0, 0, 1)],
+            "date": [datetime.date(2026, 1, 1)] * count,
+            "x": [1.0] * (count - 1) + [1e-9],
+        }
+    )
+    found = pd.read_csv(io.StringIO(csv_of(visitor, task, wrap(frame))), parse_dates=["day"])
+    assert found["day"].tolist() == frame["day"].tolist()
+    for name in set(found) & {"zoned", "time", "date"}:
+        assert found[name].str.len().nunique() == 1
+    if "span" in found:
+        assert pd.to_timedelta(found["span"]).tolist() == frame["span"].tolist()
+        assert found["x"].tolist() == frame["x"].tolist()
+
+
+def test_a_csv_is_exact_or_without_formulas(visitor, task):
+    texts = ["=1+1", "+1", "-1", "@A1", "\t=1", "ok", None]
+    frame = pd.DataFrame(
+        {
+            "=label": texts,
+            "n": [-1] * 7,
+            "d": [Decimal("-1.5")] * 7,
+            "c": pd.Categorical(["=c"] * 7),
+            "w": [pd.Timestamp("2026-01-01")] * 7,
+        },
+        index=pd.Index(["@i"] * 7, name="+name"),
+    )
+    exact = list(csv.reader(io.StringIO(csv_of(visitor, task, frame))))
+    assert exact[0] == ["+name", "=label", "n", "d", "c", "w"]
+    assert [row[1] for row in exact[1:]] == [*texts[:-1], ""]
+    safe = list(csv.reader(io.StringIO(csv_of(visitor, task, frame, "spreadsheet"))))
+    assert safe[0] == ["'+name", "'=label", "n", "d", "c", "w"]
+    assert [row[1] for row in safe[1:]] == ["'=1+1", "'+1", "'-1", "'@A1", "'\t=1", "ok", ""]
+    assert {(row[0], *row[2:]) for row in safe[1:]} == {
+        ("'@i", "-1", "-1.5", "'=c", "2026-01-01 00:00:00.000")
+    }
+    table = csv_of(visitor, task, pa.table({"@": ["=1", "x"], "n": [-1, 2]}), "spreadsheet")
+    assert table == "'@,n\n'=1,-1\nx,2\n"
+    page = visitor.text(url("object", key=task.object_key()))
+    assert "begin with an apostrophe" in page
+    assert len(links(page, "CSV")) == 2
+
+
+def test_objects_of_other_prefixes_do_not_exist(visitor, task, prefix, monkeypatch, tmp_path):
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    for value in (File(tmp_path / "secret.csv"), pd.DataFrame({"a": range(123)}), [1]):
+        monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", prefix)
+        task.push(value)
+        key = task.object_key()
+        visitor.text(url("object", key=key))
+        for other in (f"{prefix}/below", "other", ""):
+            monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", other)
+            unknown = visitor.text(url("object", key=other + "/nothing"), 404)
+            for address in (
+                url("object", key=key),
+                url("download", key=key),
+                url("download", key=key, **{"as": "csv"}),
+                url("download", key=key, **{"as": "spreadsheet"}),
+            ):
+                assert visitor.text(address, 404) == unknown
+            for address in (
+                "/listing",
+                url("listing", dag="a%20dag"),
+                url("listing", dag="a%20dag", run=keys.segment_of(key, "run_id")),
+            ):
+                assert "secret" not in visitor.text(address)
+                assert key not in visitor.text(address)
 
 
 def test_what_a_csv_cannot_be_made_of_says_so(visitor, s3, prefix):

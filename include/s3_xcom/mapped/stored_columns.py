@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pyarrow.dataset
     import pyarrow.parquet as pq
 
+PART_BYTES = 16 * 1024 * 1024
+"""Size of the rows of a frame that are decoded at once where it is read in parts."""
+
 TAIL_BYTES = 64 * 1024
 """Read first from the end of an object: most often all of the footer."""
 
@@ -81,7 +84,9 @@ def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa
         spans = list(_spans(parquet.metadata, names, [number]))
         file.forget()
         file.fetch([(min(start for start, _ in spans), max(stop for _, stop in spans))] if spans else [])
-        for batch in parquet.iter_batches(rows, row_groups=[number], use_threads=by_threads):
+        group = parquet.metadata.row_group(number)
+        fitting = min(rows, max(1, PART_BYTES * group.num_rows // max(1, group.total_byte_size)))
+        for batch in parquet.iter_batches(fitting, row_groups=[number], use_threads=by_threads):
             yield pa.Table.from_batches([batch])
 
 

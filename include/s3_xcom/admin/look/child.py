@@ -84,7 +84,8 @@ def _work(parent: Connection) -> None:
     file = AskedFile(reference, job["left"], functools.partial(_ask, parent))
     try:
         with without_classes(), format_errors(reference.info.codec):
-            done = _look(file, job["at"]) if job["kind"] == "look" else _write_csv(file, parent)
+            is_look = job["kind"] == "look"
+            done = _look(file, job["at"]) if is_look else _write_csv(file, parent, job["for_spreadsheets"])
         _send(parent, {"done": done})
     except (XComError, MemoryError) as error:
         kind = next(kind for kind in (MemoryError, BadReferenceError, Exception) if isinstance(error, kind))
@@ -111,8 +112,8 @@ def _look(file: AskedFile, at: list[int]) -> Shown:
         return Shown([f"{error} Download it."])
 
 
-def _write_csv(file: AskedFile, parent: Connection) -> None:
-    for text in _function("tables_as_csv.pieces")(file):
+def _write_csv(file: AskedFile, parent: Connection, for_spreadsheets: bool) -> None:
+    for text in _function("tables_as_csv.pieces")(file, for_spreadsheets):
         for start in range(0, len(text), PIECE_BYTES):
             with _waiting():
                 _send(parent, {"piece": None})

@@ -114,15 +114,16 @@ def of_arrow(value: pa.Table, first: int) -> Values:
 
     :param first: the number of the first row
     """
-    some = value.slice(0, CHARTED_ROWS)
+    some = value.slice(0, min(CHARTED_ROWS, value.num_rows))  # without columns, slice() makes rows
     columns = [
-        (name, str(some.schema.types[i]), _arrow_values(some.column(i)))
+        (name, str(some.schema.types[i]), arrow_values(some.column(i)))
         for i, name in enumerate(some.schema.names)
     ]
     return Values(columns, [("", range(first, first + some.num_rows))])
 
 
-def _arrow_values(column: pa.ChunkedArray) -> list[Any]:
+def arrow_values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column of pyarrow's; texts of them where Python has no such values."""
     import pyarrow as pa
 
     try:

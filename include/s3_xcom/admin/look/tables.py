@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +17,7 @@ from include.s3_xcom.admin.look.limited import MAX_BYTES, WHOLE_BYTES, AskedFile
 from include.s3_xcom.admin.look.shown import ROWS, At, Column, Shown, cell
 from include.s3_xcom.codecs import arrow
 from include.s3_xcom.codecs.codec import Pulling
+from include.s3_xcom.codecs.parquet import columns as parquet_columns
 from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.parquet.tables import span_of
 from include.s3_xcom.errors import FormatError
@@ -85,11 +88,48 @@ class StoredTable:
             column = Column(self._schema.names[position], str(self._schema.types[position]))
             leaves = self._leaves[position]
             if len(leaves) == 1 and len(groups) * len(positions) <= MAX_STATISTICS:
-                spec = specs[position] if specs else None
-                statistics = [group.column(leaves[0]).statistics for group in groups]
-                column = _with_statistics(column, statistics, self._schema.types[position], spec)
+                spec = specs[position] if specs else {}
+                chunks = [group.column(leaves[0]) for group in groups if group.num_rows]
+                column = self._with_statistics(column, chunks, self._schema.types[position], spec)
             described.append(column)
         return described
+
+    def _with_statistics(
+        self, column: Column, chunks: list[pq.ColumnChunkMetaData], kind: pa.DataType, spec: dict[str, Any]
+    ) -> Column:
+        statistics = [chunk.statistics for chunk in chunks]
+        # JSON has texts for the values, and for None.
+        if spec.get("content") == "json" or not all(each and each.has_null_count for each in statistics):
+            return column
+        # Parquet counts NaN among numbers, and what is missing within lists.
+        has_others = pa.types.is_nested(kind) or (pa.types.is_floating(kind) and spec.get("kind") != "numpy")
+        nulls = None if has_others else sum(each.null_count for each in statistics)
+        least, most = self._limits([each for each in statistics if each.num_values], kind, spec)
+        return replace(column, nulls=nulls, least=least, most=most)
+
+    def _limits(
+        self, statistics: list[Any], kind: pa.DataType, spec: dict[str, Any]
+    ) -> tuple[str | None, str | None]:
+        """The smallest and the largest value; None where Parquet does not tell both of all row groups."""
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        writer = str(self._parquet.metadata.created_by)
+        if is_text and not writer.startswith("parquet-cpp-arrow"):  # others cut them
+            return None, None
+        try:
+            limits = [(each.min, each.max) for each in statistics if each.has_min_max]
+            # pyarrow 11 reads one that is not there as an empty text.
+            is_known = all(low <= high and not (is_text and "" in (low, high)) for low, high in limits)
+            if not limits or len(limits) < len(statistics) or not is_known or not _has_order(kind, spec):
+                return None, None
+            ends = min(low for low, _ in limits), max(high for _, high in limits)
+            if pa.types.is_floating(kind):
+                ends = ends[0] + 0.0, ends[1] + 0.0  # Parquet has -0.0 for the smallest 0.0
+            pair = pa.chunked_array([pa.array(ends, kind)])
+            values = pd.Series(parquet_columns.decode(pair, spec)) if spec else columns.arrow_values(pair)
+            least, most = map(cell, values)
+        except (ValueError, TypeError, OverflowError, pa.ArrowException, FormatError):
+            return None, None  # Python has no year 10,000, and pandas 1.5 not all units of time
+        return least, most
 
     def values(self, row: int, wanted: Sequence[int]) -> tuple[Values, list[str]]:
         """Some rows from one on, of as many of the columns wanted as may be read; and notes about them."""
@@ -210,35 +250,14 @@ def _count_leaves(kind: pa.DataType) -> int:
     return _count_leaves(kind.value_type) if is_list else 1
 
 
-def _with_statistics(
-    column: Column, statistics: list[Any], kind: pa.DataType, spec: dict[str, Any] | None
-) -> Column:
-    if spec is not None and spec.get("content") == "json":  # texts that stand for the values, and for None
-        return column
-    if not all(statistics) or not all(each.has_null_count for each in statistics):
-        return column
-    least = most = None
-    if _has_order(kind, spec):
-        try:
-            limits = [(each.min, each.max) for each in statistics if each.has_min_max]
-            if limits:
-                least, most = cell(min(low for low, _ in limits)), cell(max(high for _, high in limits))
-        except (ValueError, TypeError, OverflowError):  # Python has no year 10,000
-            pass
-    return Column(column.label, column.kind, sum(each.null_count for each in statistics), least, most)
-
-
-def _has_order(kind: pa.DataType, spec: dict[str, Any] | None) -> bool:
-    """Whether what is stored of a column is what it holds, and in its order."""
+def _has_order(kind: pa.DataType, spec: dict[str, Any]) -> bool:
+    """Whether what is stored of a column has the order of what it holds."""
     types = pa.types
     plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
     moments = (types.is_date, types.is_timestamp, types.is_decimal)
-    if not any(check(kind) for check in (*plain, *moments)):
-        return False
-    is_kept = spec is None or spec["kind"] in ("numpy", "zoned", "arrow", "object", "extension")
-    return is_kept and (
-        spec is None or not str(spec.get("dtype", "")).startswith(("period", "m8", "<m8", ">m8"))
-    )
+    is_kept = not spec or spec["kind"] in ("numpy", "zoned", "arrow", "object", "extension")
+    is_span = str(spec.get("dtype", "")).startswith(("period", "m8", "<m8", ">m8"))
+    return is_kept and not is_span and any(check(kind) for check in (*plain, *moments))
 
 
 def _plain_bytes(array: pa.Array) -> int:
@@ -260,5 +279,5 @@ def of_arrow_table(table: pa.Table, at: At) -> Shown:
     """A table in memory."""
     count = table.num_columns
     at = at.within(table.num_rows, count)
-    some = table.slice(at.row, CHARTED_ROWS).select(at.columns(count))
+    some = table.slice(at.row, min(CHARTED_ROWS, table.num_rows)).select(at.columns(count))
     return Shown(table=columns.table(columns.of_arrow(some, at.row), at, table.num_rows, count))

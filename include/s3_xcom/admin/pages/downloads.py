@@ -43,8 +43,10 @@ def as_it_is(store: Store, reference: Reference) -> Iterator[bytes]:
     return pieces()
 
 
-def as_csv(store: Store, reference: Reference) -> Iterator[bytes]:
+def as_csv(store: Store, reference: Reference, for_spreadsheets: bool = False) -> Iterator[bytes]:
     """A table as CSV, with its index where that is no range of numbers. Errors as of :func:`as_it_is`.
+
+    :param for_spreadsheets: whether texts that spreadsheets would take for formulas begin with an apostrophe
 
     :raises FormatError: if it is no table, holds objects of classes, or takes too much memory or time
     :raises BusyError: if too many are made already
@@ -56,7 +58,7 @@ def as_csv(store: Store, reference: Reference) -> Iterator[bytes]:
     def give(spans: list[Span]) -> tuple[int, Iterator[bytes]]:
         return 0, (chunk for span in spans for chunk in _chunks(store, reference, span))
 
-    texts = apart.run("csv", reference, {"left": 0}, give)
+    texts = apart.run("csv", reference, {"left": 0, "for_spreadsheets": for_spreadsheets}, give)
     with located(reference):
         first = next(texts, b"")  # what is wrong shows before anything is sent
 

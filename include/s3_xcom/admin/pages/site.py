@@ -25,8 +25,9 @@ from include.s3_xcom.errors import (
 )
 from include.s3_xcom.keys import KeyId, Owner
 from include.s3_xcom.notebook import of_object
-from include.s3_xcom.reference import Reference, human_size
+from include.s3_xcom.reference import Reference, check, human_size
 from include.s3_xcom.s3.store import Store
+from include.s3_xcom.settings import Settings
 
 _FOLDER = Path(__file__).parent
 
@@ -139,10 +140,11 @@ class Site:
 
     def _object(self, parameters: Mapping[str, str]) -> Answer:
         key = parameters.get("key", "")
-        self._check_key(key)
         store = Store.configured(hasty=True)
+        self._check_key(key, store.settings)
         row = preview.find_row(key)
         reference = row or of_object(store, key)
+        check(reference, store.settings)
         at = At(*(_number(parameters.get(name)) for name in ("row", "column", "element")))
         file = LimitedFile(store, reference, requests=0 if row else 1)
         status, error, shown = 200, None, Shown()
@@ -169,11 +171,16 @@ class Site:
 
     def _download(self, parameters: Mapping[str, str]) -> Answer:
         key = parameters.get("key", "")
-        self._check_key(key)
         store = Store.configured()
+        self._check_key(key, store.settings)
         reference = preview.find(store, key)
-        as_csv = parameters.get("as") == "csv"
-        pieces = downloads.as_csv(store, reference) if as_csv else downloads.as_it_is(store, reference)
+        form = parameters.get("as")
+        as_csv = form in ("csv", "spreadsheet")
+        pieces = (
+            downloads.as_csv(store, reference, form == "spreadsheet")
+            if as_csv
+            else downloads.as_it_is(store, reference)
+        )
         name = quote(_file_name(reference, as_csv), safe="")
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
@@ -183,8 +190,8 @@ class Site:
             headers["Content-Length"] = str(reference.size)
         return Answer(200, pieces, headers)
 
-    def _check_key(self, key: str) -> None:
-        if not keys.is_any_key(key) or "\0" in unquote(key):  # which the database does not take
+    def _check_key(self, key: str, settings: Settings) -> None:
+        if not keys.is_key(key, settings) or "\0" in unquote(key):  # which the database does not take
             raise ForbiddenError
         self._check(keys.parse_ids(key)["dag_id"])
 

@@ -130,7 +130,8 @@ def _group_end(group: pq.RowGroupMetaData) -> int:
 
 def span_of(column: pq.ColumnChunkMetaData) -> tuple[int, int]:
     """Where a column lies in a row group: the first byte, and the one after the last."""
-    start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
+    offsets = column.data_page_offset, column.dictionary_page_offset
+    start = min((offset for offset in offsets if offset), default=0)  # 0 or None: there is no such page
     return start, start + column.total_compressed_size
 
 
