@@ -62,11 +62,10 @@ _ENVIRONMENT = {"LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ"}
 """Variables that the helper inherits; others may be secrets."""
 
 _OF_LIBRARIES = {
-    **dict.fromkeys(
-        ("ARROW_IO_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
-    ),
+    **{f"{name}_THREADS": "1" for name in ("ARROW_IO", "OMP_NUM", "OPENBLAS_NUM", "POLARS_MAX")},
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # others reserve more than they use
 }
+"""Variables for the helper, with which libraries start few threads and take little memory."""
 
 _TOO_LARGE = f"It takes more than {MEMORY_BYTES // 2**20} MiB of memory to show"
 
@@ -95,6 +94,8 @@ def run(kind: str, reference: Reference, job: dict[str, Any], give: Give) -> Ite
         while True:
             started = time.monotonic()
             try:
+                if not child.poll(2 * SECONDS):  # it ends itself before that
+                    raise EOFError
                 message = json.loads(child.recv_bytes(MESSAGE_BYTES))
                 piece = child.recv_bytes(PIECE_BYTES) if "piece" in message else b""
             except (EOFError, OSError, ValueError, RecursionError):
@@ -126,11 +127,10 @@ def _answer(child: Connection, spans: list[Span], size: int, give: Give) -> None
         _send(child, piece)
 
 
-def _send(child: Connection, message: Any) -> None:
+def _send(child: Connection, message: bytes | dict[str, Any]) -> None:
+    data = json.dumps(message).encode() if isinstance(message, dict) else message
     with contextlib.suppress(OSError):  # it has ended: what is received next says so
-        child.send_bytes(
-            message if isinstance(message, (bytes, memoryview)) else json.dumps(message).encode()
-        )
+        child.send_bytes(data)
 
 
 def _error(name: str, words: str) -> XComError:
@@ -169,17 +169,14 @@ class _Helper:
 
     def child(self) -> Connection:
         """Return the connection to a new child."""
-        for _ in range(2):
-            own, running = self._fork()
-            with contextlib.suppress(OSError, EOFError):
-                if own.poll(_START_SECONDS):
-                    own.recv_bytes()  # it is there
+        with contextlib.suppress(OSError):  # no process can be started
+            for _ in range(2):
+                own, running = self._fork()
+                if own.poll(_START_SECONDS) and _is_there(own):
                     return own
-            own.close()
-            self._end(running)
-        raise BusyError(
-            "The process that looks at objects does not start. The log of the webserver may say why."
-        )
+                own.close()
+                self._end(running)
+        raise BusyError("The process that looks at objects does not start. The webserver's log may say why.")
 
     def _fork(self) -> tuple[Connection, _Running]:
         own, other = Pipe()
@@ -202,7 +199,15 @@ class _Helper:
         """Leave the helper to the process that this one was forked from: it ends with that."""
         if self._running:
             self._running[1].close()
-            self._running[0].returncode = 0
+            self._running[0].returncode = 0  # or it would be waited for here
+
+
+def _is_there(child: Connection) -> bool:
+    try:
+        child.recv_bytes()
+    except (EOFError, OSError):
+        return False
+    return True
 
 
 def _started() -> _Running:

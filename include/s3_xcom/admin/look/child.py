@@ -80,9 +80,9 @@ def _work(parent: Connection) -> None:
     parent.send_bytes(b"")
     job = json.loads(parent.recv_bytes())
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    reference = parse_reference(json.loads(job["reference"]))
-    file = AskedFile(reference, job["left"], functools.partial(_ask, parent))
     try:
+        reference = parse_reference(json.loads(job["reference"]))
+        file = AskedFile(reference, job["left"], functools.partial(_ask, parent))
         with without_classes(), format_errors(reference.info.codec):
             is_look = job["kind"] == "look"
             done = _look(file, job["at"]) if is_look else _write_csv(file, parent, job["for_spreadsheets"])

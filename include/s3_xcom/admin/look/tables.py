@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -82,7 +81,7 @@ class StoredTable:
     def described(self, positions: Sequence[int]) -> list[Column]:
         """What Parquet says about some columns: the smallest and largest value, and how many are missing."""
         groups = [self._parquet.metadata.row_group(i) for i in range(self._parquet.num_row_groups)]
-        specs = json.loads(self._metadata[frames.METADATA_KEY])["columns"] if self._is_frame else []
+        specs = frames.specs_of(self._metadata) if self._is_frame else []
         described = []
         for position in positions:
             column = Column(self._schema.names[position], str(self._schema.types[position]))
@@ -90,7 +89,8 @@ class StoredTable:
             if len(leaves) == 1 and len(groups) * len(positions) <= MAX_STATISTICS:
                 spec = specs[position] if specs else {}
                 chunks = [group.column(leaves[0]) for group in groups if group.num_rows]
-                column = self._with_statistics(column, chunks, self._schema.types[position], spec)
+                if spec is not None:
+                    column = self._with_statistics(column, chunks, self._schema.types[position], spec)
             described.append(column)
         return described
 

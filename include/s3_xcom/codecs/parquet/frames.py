@@ -279,6 +279,19 @@ def column_count(schema: pa.Schema) -> int:
     return len(json.loads(schema.metadata[METADATA_KEY])["columns"])
 
 
+def specs_of(metadata: dict[bytes, bytes]) -> list[columns.Spec | None]:
+    """Return how each column of a stored frame is stored; None where its parts are in several ways."""
+    parts = json.loads(metadata.get(PARTS_KEY, b"{}"))
+    texts = parts["texts"] if parts else [metadata[METADATA_KEY]]
+    return [_spec_of_all(specs) for specs in zip(*(json.loads(text)["columns"] for text in texts))]
+
+
+def _spec_of_all(specs: Sequence[columns.Spec]) -> columns.Spec | None:
+    with_values = [spec for spec in specs if spec.get("content") != "NoneType"] or list(specs)
+    ways = {(spec["kind"], spec.get("content")) for spec in with_values}
+    return with_values[0] if len(ways) == 1 else None
+
+
 def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[list[str], int]:
     """The names of some columns in a file, with those of the index behind them; and how many columns it is.
 
