@@ -382,11 +382,12 @@ def test_limits_and_missing_values_are_those_of_the_cells(look_at, tmp_path):
 
 def test_limits_are_not_those_of_texts_that_stand_for_other_values(look_at):
     chunks = [
-        pd.DataFrame({"t": ["b", "c"], "u": ["b", None], "n": [1, 2]}),
-        pd.DataFrame({"t": [1, "a"], "u": [None, None], "n": [3, 4]}),
-        pd.DataFrame({"t": ["a", None], "u": ["a", "c"], "n": [5, 6]}),
+        {"t": ["b", "c"], "u": ["b", None], "n": [1, 2]},
+        {"t": [1, "a"], "u": [None, None], "n": [3, 4]},
+        {"t": ["a", None], "u": ["a", "c"], "n": [5, 6]},
     ]
-    assert described(look_at(batches(chunks))) == {
+    frames = [pd.DataFrame(chunk).astype({"t": object, "u": object}) for chunk in chunks]
+    assert described(look_at(batches(frames))) == {
         "t": (None, None, None),
         "u": (3, "a", "c"),
         "n": (0, "1", "6"),
