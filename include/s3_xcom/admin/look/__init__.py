@@ -21,7 +21,7 @@ __all__ = ["At", "BusyError", "LimitedFile", "Shown", "look"]
 
 
 def look(file: LimitedFile, at: At) -> Shown:
-    """What is shown of an object.
+    """Return what is shown of an object.
 
     :param file: the object, of which little is read
     :param at: from where on it is shown

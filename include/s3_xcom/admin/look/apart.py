@@ -1,4 +1,4 @@
-"""Runs what reads the content of objects in processes of their own: none of it can end or fill the webserver.
+"""Run what reads the content of objects in processes of their own: none of it can end or fill the webserver.
 
 A helper, in which the libraries are imported and no Airflow, forks a child for each job (:mod:`.child`). The
 child has a limit of memory and of time, and no credentials: it asks here for the bytes that it needs. Its
@@ -73,7 +73,7 @@ _Running = tuple[subprocess.Popen, Connection]
 """The helper, and the connection over which it gets those of its children."""
 
 Give = Callable[[list[Span]], "tuple[int, Iterator[bytes]]"]
-"""Reads some ranges of the object: how many bytes more may be read, and those of the ranges in pieces."""
+"""Function that reads ranges of the object: how many bytes more may be read, and those, in pieces."""
 
 
 class BusyError(XComError):
@@ -172,8 +172,10 @@ class _Helper:
         with contextlib.suppress(OSError):  # no process can be started
             for _ in range(2):
                 own, running = self._fork()
-                if own.poll(_START_SECONDS) and _is_there(own):
-                    return own
+                with contextlib.suppress(OSError, EOFError):  # the helper has ended
+                    if own.poll(_START_SECONDS):
+                        own.recv_bytes()
+                        return own
                 own.close()
                 self._end(running)
         raise BusyError("The process that looks at objects does not start. The webserver's log may say why.")
@@ -182,7 +184,7 @@ class _Helper:
         own, other = Pipe()
         with self._lock, other:
             running = self._running = self._running or _started()
-            with contextlib.suppress(OSError):  # it has ended
+            with contextlib.suppress(OSError):  # as above
                 reduction.send_handle(running[1], other.fileno(), None)
         return own, running
 
@@ -194,20 +196,6 @@ class _Helper:
                 control.close()
                 process.kill()
                 process.wait()
-
-    def forget(self) -> None:
-        """Leave the helper to the process that this one was forked from: it ends with that."""
-        if self._running:
-            self._running[1].close()
-            self._running[0].returncode = 0  # or it would be waited for here
-
-
-def _is_there(child: Connection) -> bool:
-    try:
-        child.recv_bytes()
-    except (EOFError, OSError):
-        return False
-    return True
 
 
 def _started() -> _Running:
@@ -225,8 +213,12 @@ def _started() -> _Running:
 
 
 def _after_fork() -> None:
+    """Leave the helper to the process that this one was forked from."""
     global _helper
-    _helper.forget()
+    if _helper._running:
+        process, control = _helper._running
+        process.returncode = 0  # or it would be waited for here
+        control.close()
     _helper = _Helper()
 
 

@@ -123,7 +123,7 @@ def of_arrow(value: pa.Table, first: int) -> Values:
 
 
 def arrow_values(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column of pyarrow's; texts of them where Python has no such values."""
+    """Return the values of a column of pyarrow's; texts of them where Python has no such values."""
     import pyarrow as pa
 
     try:

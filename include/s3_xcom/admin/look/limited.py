@@ -87,14 +87,14 @@ class AskedFile(RangedFile):
             self._fetched += zip(missing, map(memoryview, parts))
 
     def part(self, start: int, stop: int) -> bytes:
-        """Some of the object's bytes, by one request if they were not read before."""
+        """Return some of the object's bytes, by one request if they were not read before."""
         stop = min(stop, self.size())
         self.fetch([(start, stop)])
         self.seek(start)
         return self.read(stop - start)
 
     def head(self) -> tuple[bytes, bool]:
-        """The start of what the object holds, not compressed, and whether that is all of it.
+        """Return the start of what the object holds, not compressed, and whether that is all of it.
 
         :raises FormatError: if it cannot be decompressed
         """

@@ -167,6 +167,11 @@ def rebuilt(kind: Any, value: Any) -> Any:
 
     :raises TypeError: if it is of another type
     """
+    if type(value) is kind:
+        return value
+    if is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{name: rebuilt(hints[name], each) for name, each in value.items()})
     arguments = get_args(kind)
     if isinstance(kind, types.UnionType):
         return None if value is None else rebuilt(arguments[0], value)
@@ -174,13 +179,9 @@ def rebuilt(kind: Any, value: Any) -> Any:
         return [rebuilt(arguments[0], each) for each in value]
     if get_origin(kind) is tuple:
         return tuple(map(rebuilt, arguments, value))
-    if is_dataclass(kind):
-        return kind(**{name: rebuilt(_hints(kind)[name], each) for name, each in value.items()})
     if kind is bytes:
         return base64.b64decode(value)
-    if type(value) is not kind:
-        raise TypeError
-    return value
+    raise TypeError
 
 
 _hints = functools.cache(get_type_hints)

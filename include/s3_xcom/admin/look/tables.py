@@ -110,7 +110,7 @@ class StoredTable:
     def _limits(
         self, statistics: list[Any], kind: pa.DataType, spec: dict[str, Any]
     ) -> tuple[str | None, str | None]:
-        """The smallest and the largest value; None where Parquet does not tell both of all row groups."""
+        """Return the smallest and the largest value; None where Parquet does not tell both for all rows."""
         is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         writer = str(self._parquet.metadata.created_by)
         if is_text and not writer.startswith("parquet-cpp-arrow"):  # others cut them
@@ -193,11 +193,11 @@ class StoredTable:
         return fitting[len(index) :]
 
     def _chunks(self, group: int, position: int) -> list[pq.ColumnChunkMetaData]:
-        """What Parquet stores of a column in a row group."""
+        """Return what Parquet stores of a column in a row group."""
         return [self._parquet.metadata.row_group(group).column(leaf) for leaf in self._leaves[position]]
 
     def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table:
-        """Some rows of a row group, decoded a few at a time."""
+        """Decode some rows of a row group, a few at a time."""
         names = [self._schema.names[i] for i in positions] + self._schema.names[self.count :]
         if not self._parquet.num_row_groups or not names:
             return self._schema.empty_table().select(names)
@@ -251,7 +251,7 @@ def _count_leaves(kind: pa.DataType) -> int:
 
 
 def _has_order(kind: pa.DataType, spec: dict[str, Any]) -> bool:
-    """Whether what is stored of a column has the order of what it holds."""
+    """Return whether what is stored of a column has the order of what it holds."""
     types = pa.types
     plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
     moments = (types.is_date, types.is_timestamp, types.is_decimal)

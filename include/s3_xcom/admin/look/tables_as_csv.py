@@ -26,13 +26,13 @@ ROWS, CELLS = 10_000, 200_000
 """Rows of a table that are decoded at once, and cells that are made text at once."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What texts start with that spreadsheets take for formulas: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""Starts of texts that spreadsheets take for formulas: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 _Text = Callable[[Any], Any]
 
 
 def pieces(file: AskedFile, for_spreadsheets: bool) -> Iterator[bytes]:
-    """A table as CSV, with its index where that is no range of numbers.
+    """Make a table CSV, with its index where that is no range of numbers.
 
     :param for_spreadsheets: whether no text may be taken for a formula, and times end in milliseconds, for
         spreadsheets know no parts of them
@@ -43,7 +43,7 @@ def pieces(file: AskedFile, for_spreadsheets: bool) -> Iterator[bytes]:
     text = _spreadsheet_text if for_spreadsheets else _exact_text
     is_first = True
     for part in parts:
-        rows = max(1, CELLS // max(1, *part.shape[1:], 1))
+        rows = max(1, CELLS // max((1, *part.shape[1:])))
         for start in range(0, max(1, len(part)), rows):
             if isinstance(part, pa.Table) and not for_spreadsheets:
                 yield _csv_of_arrow(part.slice(start, rows), is_first)
@@ -59,7 +59,7 @@ def _csv_of_arrow(table: pa.Table, with_header: bool) -> bytes:
 
 
 def _as_frame(value: Any, start: int, rows: int) -> pd.DataFrame:
-    """Some rows as a frame."""
+    """Return some rows as a frame."""
     if isinstance(value, pa.Table):
         arrays = enumerate(value.slice(start, rows).columns)
         frame = pd.DataFrame({i: pd.Series(arrow_values(array), dtype=object) for i, array in arrays})
@@ -74,7 +74,7 @@ def _as_frame(value: Any, start: int, rows: int) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame, with_header: bool, text: _Text) -> bytes:
-    """Lines that end in CR and LF (RFC 4180), so that both are quoted where they stand in a text."""
+    """Return lines that end in CR and LF (RFC 4180), so that both are quoted where they stand in a text."""
     columns = (frame.iloc[:, i].reset_index(drop=True) for i in range(frame.shape[1]))
     texts = {i: _column_of_texts(column, text) for i, column in enumerate(columns)}
     made = pd.DataFrame(texts, index=range(len(frame)))
@@ -100,7 +100,7 @@ def _index_of_texts(index: pd.Index, text: _Text) -> pd.Index:
 
 
 def _exact_text(value: Any) -> Any:
-    """A time as a text that holds all of it, as long as any other of its type; any other value as it is."""
+    """Return a time as a text of all of it, as long as any other of its type; any other value as it is."""
     if isinstance(value, datetime.datetime) and value is not pd.NaT:
         text = value.isoformat(" ", "microseconds")
         is_finer = isinstance(value, pd.Timestamp) and getattr(value, "unit", "ns") == "ns"

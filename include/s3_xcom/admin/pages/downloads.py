@@ -44,7 +44,7 @@ def as_it_is(store: Store, reference: Reference) -> Iterator[bytes]:
 
 
 def as_csv(store: Store, reference: Reference, for_spreadsheets: bool = False) -> Iterator[bytes]:
-    """A table as CSV, with its index where that is no range of numbers. Errors as of :func:`as_it_is`.
+    """Return a table as CSV, with its index where that is no range of numbers. Errors as of :func:`as_it_is`.
 
     :param for_spreadsheets: whether texts that spreadsheets would take for formulas begin with an apostrophe
 
