@@ -7,6 +7,7 @@ EXAMPLES ?= 10000
 OPERATIONS ?= 3000
 INJECTIONS ?= 1200
 GIB ?= 10
+TEST_WORKERS ?= 2
 VERSIONS ?= 2.5.0 2.5.3 2.6.3 2.7.3 2.8.4 2.9.3 2.10.5 2.11.0 2.11.2 2.11.2+boto3 3.0.6 3.1.8 3.2.2 3.3.2
 # What does not depend on Airflow or Postgres more than on S3, and takes no minutes.
 SPEAKS_S3 := $(wildcard $(addprefix tests/integration/test_,$(addsuffix .py,any_server backend bucket cli \
@@ -37,12 +38,14 @@ demo: install ## run TestDag on a private Postgres, LocalStack and Airflow, and 
 local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080)
 	@$(PYTHON) -m embedded local --port $(PORT)
 
-test: install ## unit and integration tests, on a private Postgres, LocalStack and SeaweedFS
-	@$(PYTHON) -m pytest tests/unit tests/integration
-	@S3_SERVER=seaweedfs $(PYTHON) -m pytest $(SPEAKS_S3)
+check: install lint ## lint, and the unit tests, which need no stack
+	@$(PYTHON) -m pytest -n $(TEST_WORKERS) tests/unit
+
+test: install ## unit and integration tests, by workers with a private Postgres and LocalStack each (TEST_WORKERS=2)
+	@$(PYTHON) -m pytest -n $(TEST_WORKERS) tests/unit tests/integration
 
 test-servers: install ## the tests that speak to S3, on SeaweedFS and on Ceph (Debian: radosgw ceph-mon ceph-osd)
-	@scripts/test_servers.sh $(SPEAKS_S3)
+	@scripts/test_servers.sh -n $(TEST_WORKERS) $(SPEAKS_S3)
 
 test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
 	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py tests/integration/test_any_sequence.py
@@ -117,4 +120,4 @@ audit: install ## look the locked packages up among the known vulnerabilities
 lock: install ## resolve requirements/*.in again
 	@scripts/lock.sh
 
-.PHONY: help install demo local test test-properties test-stress test-faults test-large test-matrix test-migration bench lint up trigger xcom password ps logs down clean test-stack screenshots docs audit lock
+.PHONY: help install demo local check test test-servers test-properties test-stress test-faults test-large test-matrix test-migration bench lint up trigger xcom password ps logs down clean test-stack screenshots docs audit lock

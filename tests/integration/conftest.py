@@ -1,21 +1,70 @@
-"""A DAG run in the metadata database, to push and pull XComs as Airflow does."""
+"""One private Postgres and S3 server a worker, and a DAG run to push and pull XComs as Airflow does."""
 
 from __future__ import annotations
 
 import datetime
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from include.s3_xcom.s3 import database_note
-from include.s3_xcom.s3.store import Store
+from embedded.airflow import AIRFLOW_3
+from embedded.stack import Stack
+from tests.conftest import ROOT, STACK
 from tests.helpers.outside import bucket_at
 from tests.helpers.requests import asked
 from tests.helpers.task import Task, make_task
+from tests.servers import CHOSEN, SERVERS
 
 _runs = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before any test module imports Airflow, which reads its configuration once.
+    stack = config.stash[STACK] = Stack(new_s3=SERVERS[CHOSEN])
+    dags = stack.directory / "dags"
+    dags.mkdir()
+    (dags / "examples").symlink_to(ROOT / "dags")
+    (dags / "tests").symlink_to(ROOT / "tests/dags")
+    stack.airflow.environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(dags)
+    # Some ids of runs are odd; Airflow 2.6 and later ask for a pattern.
+    stack.airflow.environment["AIRFLOW__SCHEDULER__ALLOWED_RUN_ID_PATTERN"] = "(?s).*"
+    os.environ.clear()
+    os.environ.update(stack.airflow.environment)
+    if AIRFLOW_3:
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # which has the database
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[STACK].stop()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is of Airflow 2 alone; on another S3 server, what does not concern it."""
+    if AIRFLOW_3:
+        _keep(config, items, lambda item: item.get_closest_marker("airflow_2") is None)
+    if CHOSEN == "localstack":
+        return
+    _keep(config, items, lambda item: "stack" in item.fixturenames and _is_for(item, CHOSEN))
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], is_kept: Callable[[pytest.Item], bool]) -> None:
+    left_out = [item for item in items if not is_kept(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if is_kept(item)]
+
+
+def _is_for(item: pytest.Item, server: str) -> bool:
+    return all(server in marker.args for marker in item.iter_markers("servers"))
+
+
+@pytest.fixture(scope="session")
+def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
+    """Postgres and LocalStack, with Airflow's database, connections and bucket prepared."""
+    with pytestconfig.stash[STACK] as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -43,6 +92,9 @@ def s3(stack) -> Iterator[Any]:
 @pytest.fixture
 def prefix(stack, s3, monkeypatch) -> Iterator[str]:
     """A prefix of its own for the objects of a test, in which the first database that deletes may."""
+    from include.s3_xcom.s3 import database_note
+    from include.s3_xcom.s3.store import Store
+
     name = f"deployment-{next(_runs)}"
     monkeypatch.setenv("AIRFLOW__S3_XCOM__PREFIX", name)
     store = Store.configured()

@@ -16,8 +16,8 @@ from include.s3_xcom import batches, items, rows
 from include.s3_xcom.codecs.parquet import columns
 from include.s3_xcom.errors import UnsupportedValueError
 from tests.helpers import arrow_types, strategies
+from tests.helpers.examples import EXAMPLES, examples
 from tests.helpers.same import assert_same, assert_same_arrow
-from tests.unit.test_properties import EXAMPLES, examples
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

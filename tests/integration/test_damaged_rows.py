@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import BadReferenceError, XComError
 from include.s3_xcom.reference import ObjectInfo, Reference
-from tests.unit.test_mapped import FRAME
+from tests.helpers.frames import FRAME
 
 VALUES = {
     "frame": lambda path: FRAME,

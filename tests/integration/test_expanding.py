@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal
 from include.s3_xcom import batches, items, rows
 from include.s3_xcom.errors import IntegrityError, ObjectMissingError, UnsupportedValueError
 from include.s3_xcom.s3 import copies, parts, uploads
+from tests.helpers.frames import FRAME
 from tests.helpers.same import assert_same
-from tests.unit.test_mapped import FRAME
 
 LARGE = pd.concat([FRAME] * 1000)
 

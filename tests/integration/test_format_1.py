@@ -9,10 +9,10 @@ import pytest
 from include.s3_xcom import File
 from tests.helpers import kinds
 from tests.helpers.format_1 import ARCHIVE, PLAIN
+from tests.helpers.frames import FRAME
 from tests.helpers.outside import bucket_at
 from tests.helpers.release import ANY_CLASS
 from tests.helpers.same import assert_same
-from tests.unit.test_mapped import FRAME
 
 with zipfile.ZipFile(ARCHIVE) as _archive:
     NAMES = sorted(

@@ -19,7 +19,9 @@ def test_the_socket_of_a_body_is_found_with_the_libraries_installed_here(task):
     response["Body"].close()
 
 
-@pytest.mark.parametrize("stream", [io.BytesIO(b""), type("Body", (), {"_raw_stream": None})()], ids=repr)
+@pytest.mark.parametrize(
+    "stream", [io.BytesIO(b""), type("Body", (), {"_raw_stream": None})()], ids=["a buffer", "no socket"]
+)
 def test_where_it_is_not_found_the_log_says_so(stream, caplog):
     stalls._warn_without_guard.cache_clear()
     stalls.disconnect(stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime
 import io
@@ -11,11 +10,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -26,60 +23,16 @@ import pytest
 from include.s3_xcom import File, batches, items, keys, rows
 from include.s3_xcom.admin import browse
 from include.s3_xcom.admin.look import apart
-from include.s3_xcom.admin.pages.site import Answer, Site
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.push import push
 from include.s3_xcom.s3.listings import Page
 from include.s3_xcom.s3.store import Store
 from tests.helpers import hostile
 from tests.helpers.requests import asked
+from tests.helpers.visitor import Visitor, links, more_memory, url
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
-
-
-def url(page: str, **parameters: Any) -> str:
-    return f"/{page}?{urlencode({name: value for name, value in parameters.items() if value != ''})}"
-
-
-@contextlib.contextmanager
-def more_memory() -> Iterator[Callable[[], int]]:
-    """How much memory the process had more within the block, in bytes, to be asked in it or after it."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is now
-
-    def peak() -> int:
-        return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-
-    before = peak()
-    yield lambda: peak() - before
-
-
-class Visitor:
-    """Somebody who follows links."""
-
-    def __init__(self, may_read=lambda dag: True) -> None:
-        self._site = Site(
-            may_read=may_read, url=url, task_url=lambda owner: f"/task/{owner.task_id}", home_url="/"
-        )
-
-    def get(self, address: str) -> Answer:
-        parts = urlsplit(address)
-        return self._site.answer(parts.path.strip("/"), dict(parse_qsl(parts.query)))
-
-    def text(self, address: str, status: int = 200) -> str:
-        answer = self.get(address)
-        assert answer.status == status, answer.body
-        assert "default-src 'none'" in answer.all_headers["Content-Security-Policy"]
-        assert answer.all_headers["X-Content-Type-Options"] == "nosniff"
-        return answer.body
-
-    def content(self, address: str) -> bytes:
-        return b"".join(self.get(address).body)
-
-
-def links(text: str, words: str = "") -> list[str]:
-    found = re.findall(r'<a[^>]*? ?href="([^"]*)"[^>]*>([^<]*)', text)
-    return [address.replace("&amp;", "&") for address, name in found if words in name]
 
 
 @pytest.fixture
@@ -474,7 +427,7 @@ def task_page(task, value: Any) -> str:
 LOOK = """
 import json, re, sys, time
 from tests.helpers.requests import asked
-from tests.integration.test_pages import Visitor, more_memory
+from tests.helpers.visitor import Visitor, more_memory
 
 visitor, told = Visitor(), []
 for address in json.loads(sys.argv[1]):

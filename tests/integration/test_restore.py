@@ -13,7 +13,7 @@ from embedded.postgres import BINARIES
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.errors import IntegrityError
 from include.s3_xcom.s3 import pinned
-from tests.unit.test_mapped import FRAME
+from tests.helpers.frames import FRAME
 
 
 def copy_as_tools_do(client, source: str, target: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.__main__ import main
 from include.s3_xcom.errors import XComError
-from tests.integration.conftest import Task
+from tests.helpers.task import Task
 
 CANARY = f"canary{secrets.token_hex(8)}"
 CREDENTIALS = {"login": f"login{secrets.token_hex(8)}", "password": f"password{secrets.token_hex(8)}"}

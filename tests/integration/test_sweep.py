@@ -23,7 +23,7 @@ from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.s3 import store
 from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
-from tests.unit.test_mapped import FRAME
+from tests.helpers.frames import FRAME
 
 
 def keys(s3, prefix: str) -> set[str]:

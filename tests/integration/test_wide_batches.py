@@ -16,7 +16,7 @@ from include.s3_xcom import batches
 from include.s3_xcom.admin.command_line import main
 from include.s3_xcom.errors import FormatError, IntegrityError
 from include.s3_xcom.s3.store import Store
-from tests.unit.test_mapped import FRAME
+from tests.helpers.frames import FRAME
 
 INDEXES = {
     "range": pd.RangeIndex(3, 27, 2),

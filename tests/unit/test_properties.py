@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from include.s3_xcom import codecs
@@ -15,23 +14,11 @@ from include.s3_xcom.codecs import compression, tagged_json
 from include.s3_xcom.codecs.tagged_json import runs
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 from tests.helpers import strategies
+from tests.helpers.examples import EXAMPLES, examples
 from tests.helpers.same import assert_same
-
-# `make test-properties` sets it; `make test` takes a short look.
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "100"))
 
 # pandas warns of what some generated values do to each other, such as dates beside timestamps in one index.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=count,
-        deadline=None,
-        derandomize="PROPERTY_EXAMPLES" not in os.environ,  # the short look is the same for everybody
-        suppress_health_check=list(HealthCheck),
-        print_blob=True,
-    )
 
 
 thorough = examples(EXAMPLES)
