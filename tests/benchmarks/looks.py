@@ -126,7 +126,7 @@ def _memory(look: Callable[[], Any]) -> tuple[int, int]:
         look()
     is_over.set()
     watching.join()
-    return _number("self/status", "VmHWM") - before, max(own)
+    return max(0, _number("self/status", "VmHWM") - before), max(own)
 
 
 def _number(file: str, name: str) -> int:
