@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from include.s3_xcom.on_airflow import deletion
-from include.s3_xcom.on_airflow.releases import release
+from include.s3_xcom.on_airflow.releases import Pushed, release
 
 Line, BaseXCom = release.base()
 
@@ -38,6 +38,8 @@ class S3XComBackend(Line, BaseXCom):
         :raises SettingError: if bucket or connection are missing
         :raises StorageError: if S3 does not take it
         """
+        if isinstance(value, Pushed):
+            return value.row
         from include.s3_xcom.keys import UNKNOWN, Owner
         from include.s3_xcom.on_airflow import expanding, own_keys
         from include.s3_xcom.push import push

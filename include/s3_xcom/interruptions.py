@@ -64,7 +64,10 @@ def heard() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled_within() -> Iterator[None]:
-    """Call a user's own code: what it has handled by itself is not raised again, here or within it."""
+    """Call a user's own code: what it has handled by itself is not raised again, here or within it.
+
+    It has also handled what it has made another exception of.
+    """
     global _remembered
     if _remembered is None or threading.current_thread() is not threading.main_thread():
         yield
@@ -73,9 +76,14 @@ def handled_within() -> Iterator[None]:
     _remembered = None  # a block that begins in there remembers by itself
     try:
         yield
+    except BaseException as error:
+        if error not in ours[before:]:
+            del ours[before:]
+        raise
+    else:
+        del ours[before:]
     finally:
         _remembered = ours
-    del ours[before:]
 
 
 @contextlib.contextmanager
@@ -86,12 +94,13 @@ def alarm(seconds: float, handler: Handler) -> Iterator[None]:
     """
     remembering = handler if _remembered is None else _remembering(handler, _remembered)
     before = signal.signal(signal.SIGALRM, remembering)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        if signal.getsignal(signal.SIGALRM) is remembering:  # or the block has set a timer of its own
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def raise_remembered(instead_of: BaseException | None = None) -> None:

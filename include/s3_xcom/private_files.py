@@ -10,9 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -25,13 +29,20 @@ PREFIX = "s3_xcom_files-"
 PARTIAL = ".s3_xcom_partial"
 """Suffix of an unfinished download, which lies beside its target."""
 
+ABANDONED_SECONDS = 3600
+"""Age from which a file of another machine is taken for abandoned: its locks may not be seen here."""
+
+_PARTIAL_NAME = re.compile(rf"\.[0-9a-f]{{32}}\.([\w-]*){re.escape(PARTIAL)}")
+
 
 def new_directory(owner: object) -> Path:
     """A new directory, removed together with its owner, and those removed that no process holds.
 
     :param owner: what the directory is for
     """
-    _remove_abandoned(Path(tempfile.gettempdir()), f"{PREFIX}*")
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if abandoned.is_dir():
+            _remove_abandoned(abandoned)
     directory, lock = _locked(lambda: Path(tempfile.mkdtemp(prefix=PREFIX)))
     weakref.finalize(owner, _remove, directory, lock, os.getpid())
     return directory
@@ -45,9 +56,12 @@ def partial_file(target: Path) -> Iterator[Path]:
 
     :raises OSError: if it cannot be made
     """
-    _remove_abandoned(target.parent, f".*{PARTIAL}")
-    path = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex}{PARTIAL}")
-    path, lock = _locked(lambda: _touched(path))
+    for abandoned in target.parent.glob(f".*{PARTIAL}"):
+        found = _PARTIAL_NAME.fullmatch(abandoned.name)
+        is_old = found and (found[1] == _kernel() or _age(abandoned) > ABANDONED_SECONDS)
+        if is_old and abandoned.is_file():
+            _remove_abandoned(abandoned)
+    path, lock = _locked(lambda: _touched(target.with_name(f".{uuid.uuid4().hex}.{_kernel()}{PARTIAL}")))
     pid = os.getpid()
     try:
         yield path
@@ -102,18 +116,33 @@ def _remove(path: Path, lock: int | None, pid: int) -> None:
         os.close(lock)
 
 
-def _remove_abandoned(folder: Path, pattern: str) -> None:
-    for path in folder.glob(pattern):
-        lock = _lock(path, wait=False)
-        if lock is not None:
-            with contextlib.suppress(OSError):
-                _remove(path, lock, os.getpid())
+@functools.cache
+def _kernel() -> str:
+    """Return a name for the kernel that runs here, whose processes see each other's locks."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:
+        return socket.gethostname()[:8]  # not Linux
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:  # it is gone
+        return 0
+
+
+def _remove_abandoned(path: Path) -> None:
+    lock = _lock(path, wait=False)
+    if lock is not None:
+        with contextlib.suppress(OSError):
+            _remove(path, lock, os.getpid())
 
 
 def _lock(path: Path, *, wait: bool) -> int | None:
     """Return a descriptor that holds the lock of a file; None if another does, or there are no locks."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:

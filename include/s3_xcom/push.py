@@ -39,7 +39,6 @@ def push(value: Any, owner: Owner, *, in_database: bool = False) -> bytes:
                 row = codecs.encode_inline(value)
             if row is not None:
                 return row
-            release.end_reading()  # the value may take a while to encode
             pushing = _Push(Store.configured(), owner)
             row, reference = pushing.run(value)
             if reference is not None:

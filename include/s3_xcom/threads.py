@@ -35,6 +35,8 @@ def are_enough(count: int) -> bool:
         over = threading.Event()
         started = [start(over.wait) for _ in range(count)]
         over.set()
+        for thread in filter(None, started):
+            thread.join()
         _enough = count if all(started) else 0
     return _enough >= count
 

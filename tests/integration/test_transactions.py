@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from sqlalchemy.orm import sessionmaker
 from include.s3_xcom import File, batches, items, rows
 from include.s3_xcom.admin.sweep import sweep
 from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.s3 import parts, uploads
 from include.s3_xcom.s3.store import Store
 from tests.helpers.release import xcom_model
 
@@ -157,33 +159,141 @@ def test_no_transaction_is_open_while_several_xcoms_are_pulled_and_swept(new_tas
     assert {count for _, count in open_during_requests} == {0}
 
 
-def test_a_session_of_the_users_that_has_only_read_is_idle_in_no_transaction(
-    task, session, open_during_requests
-):
-    session.execute(text("SELECT count(*) FROM dag_run")).scalar()
-    task.push(FRAME, session=session)
-    session.commit()
-    assert task.pull().equals(FRAME)
+def fork_and_read(lazy: Any) -> None:
+    if (child := os.fork()) == 0:
+        try:
+            assert lazy[3]
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+DONE_BEFORE = {
+    "a query": lambda s: s.execute(text("SELECT id FROM dag_run")).all(),
+    "an update": lambda s: s.execute(text("UPDATE dag_run SET conf = NULL")),
+    "locked rows": lambda s: s.execute(text("SELECT id FROM dag_run FOR\n UPDATE")).all(),
+    "weakly locked rows": lambda s: s.execute(text("SELECT id FROM dag_run FOR NO KEY UPDATE")).all(),
+    "a lock": lambda s: s.execute(text("SELECT pg_advisory_xact_lock(1)")),
+    "a lock for rows": lambda s: s.execute(text("SELECT pg_advisory_xact_lock(7) FROM dag_run")),
+    "a function that writes": lambda s: s.execute(text("SELECT txid_current() FROM dag_run")),
+    "a table of a query": lambda s: s.execute(text("SELECT 1 AS n INTO TEMP mine FROM dag_run")),
+    "a common table expression": lambda s: s.execute(
+        text("WITH d AS (DELETE FROM variable RETURNING 1) SELECT * FROM d")
+    ),
+    "a bulk insert": lambda s: s.connection().execute(text("INSERT INTO log (event) VALUES ('mine')")),
+    "a savepoint": lambda s: s.begin_nested(),
+}
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a session of the user's", "Airflow's session"])
+@pytest.mark.parametrize("name", list(DONE_BEFORE))
+def test_what_a_user_did_before_stays_in_the_transaction(task, session, name, own):
+    from airflow import settings
+
+    task.push(rows(FRAME), "lazy")
+    lazy = task.pull("lazy")
+    used = session if own else settings.Session()
+    used.rollback()
+    DONE_BEFORE[name](used)
+    transaction = used.get_transaction()
+    lazy[50]
+    if own or name != "a query":
+        assert used.get_transaction() is transaction
+        assert used.is_active
+        before = used.execute(text("SELECT pg_current_xact_id()")).scalar()
+        task.push(FRAME, session=used)
+        assert used.execute(text("SELECT pg_current_xact_id()")).scalar() == before
+    used.rollback()
+    used.rollback()
+    assert own or name == "a query" or task.pull() is None
+    used.close()
+
+
+def test_a_block_that_ends_a_session_goes_on_with_it(task):
+    from airflow import settings
+
+    task.push(rows(FRAME))
+    lazy = task.pull()
+    with settings.Session() as session, session.begin():
+        session.execute(text("SELECT id FROM dag_run")).all()
+        assert lazy[3]
+        session.execute(text("UPDATE dag_run SET conf = NULL WHERE false"))
+    settings.Session.remove()
+
+
+def test_a_forked_process_leaves_the_transaction_of_its_parent(task):
+    from airflow import settings
+
+    task.push(rows(FRAME))
+    lazy = task.pull()
+    session = settings.Session()
+    first = session.execute(text("SELECT now(), id FROM dag_run")).first()[0]
+    fork_and_read(lazy)
+    assert session.execute(text("SELECT now(), id FROM dag_run")).first()[0] == first
+    session.close()
+
+
+def test_a_session_that_is_broken_hides_no_error_and_leaves_no_parts(task, s3, monkeypatch):
+    from airflow import settings
+    from airflow.models import DagRun
+    from sqlalchemy.exc import IntegrityError
+
+    monkeypatch.setattr(uploads, "SINGLE_PUT_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(parts, "PART_BYTES", 5 * 1024 * 1024)
+    task.push(rows(FRAME), "other")
+    lazy = task.pull("other")
+
+    def values() -> Iterator[dict[str, str]]:
+        for _ in range(12):
+            yield {"a": os.urandom(1_000_000).hex()}
+        session = settings.Session()
+        session.add(DagRun())
+        session.flush()
+
+    with pytest.raises(IntegrityError):
+        task.push(items(values()))
+    assert lazy[3]
+    assert "Uploads" not in s3.meta.client.list_multipart_uploads(Bucket=s3.name)
+    settings.Session().rollback()
+
+
+def test_a_session_whose_connection_was_lost_fails_no_pull(task, database):
+    from airflow import settings
+
+    task.push(rows(FRAME))
+    lazy = task.pull()
+    session = settings.Session()
+    backend = session.execute(text("SELECT pg_backend_pid(), id FROM dag_run")).first()[0]
+    database.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+    assert lazy[3]
+    session.invalidate()
+
+
+def test_a_guard_against_commits_is_not_set_off(task):
+    from airflow import settings
+    from airflow.utils.sqlalchemy import prohibit_commit
+
+    task.push(rows(FRAME))
+    lazy = task.pull()
+    session = settings.Session()
+    with prohibit_commit(session) as guard:
+        session.execute(text("SELECT id FROM dag_run")).all()
+        assert lazy[3]
+        guard.commit()
+    session.close()
+
+
+def test_mapped_arguments_are_resolved_without_an_open_transaction(task, open_during_requests):
+    from airflow.models.taskmap import TaskMap
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    task.push([1])
+    with create_session() as session:  # as Airflow resolves them
+        session.execute(select(func.count("*")).select_from(TaskMap)).scalar()
+        session.query(func.max(TaskMap.length)).scalar()
+        assert xcom_model().get_one(key="return_value", session=session, **task.ids) == [1]
     assert {count for _, count in open_during_requests} == {0}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE dag_run SET conf = NULL",
-        "SELECT id FROM dag_run FOR UPDATE",
-        "SELECT id FROM dag_run FOR NO KEY UPDATE",
-        "SELECT pg_advisory_xact_lock(1)",
-        "CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT 1",
-    ],
-)
-def test_what_a_user_has_written_or_locked_stays_in_his_transaction(task, session, statement):
-    session.execute(text(statement))
-    before = session.execute(text("SELECT pg_current_xact_id()")).scalar()
-    task.push(FRAME, session=session)
-    assert session.execute(text("SELECT pg_current_xact_id()")).scalar() == before
-    session.rollback()
-    assert task.pull() is None
 
 
 def test_objects_that_were_added_to_a_session_are_not_written_by_a_push(task, session):

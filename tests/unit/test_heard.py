@@ -139,9 +139,14 @@ def test_a_block_within_a_users_own_code_hears_by_itself():
         own()
 
 
-def test_what_comes_out_of_a_users_own_code_comes_out_of_the_block():
-    with pytest.raises(RaisedError), heard(), contextlib.suppress(ValueError), handled_within():
+def test_what_a_users_own_code_has_made_of_it_comes_out_of_the_block():
+    with pytest.raises(ValueError, match=r"^$"), heard(), handled_within():
         wrap()
+
+
+def test_what_comes_out_of_a_users_own_code_as_itself_comes_out_of_the_block():
+    with pytest.raises(RaisedError), heard(), contextlib.suppress(RaisedError), handled_within():
+        interrupt()
 
 
 def test_other_threads_are_not_interrupted():

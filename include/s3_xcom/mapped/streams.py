@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from include.s3_xcom.codecs.tagged_json.tags import type_name
 from include.s3_xcom.errors import UnsupportedValueError
-from include.s3_xcom.interruptions import handled_within
+from include.s3_xcom.interruptions import handled_within, heard
 from include.s3_xcom.mapped.layout import Planner, sealed
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.on_airflow.execution_timeout import ExecutionTimeout
@@ -135,13 +135,14 @@ class Spooled(Stream):
         size = 0
         with self._errors(size):
             self._file = new_directory(self) / "elements"
-            file = self._file.open("wb")
-        with file:
+            file = self._file.open("wb", 0)
+        with heard(), file:
             for piece in encoded.pieces:
                 size += len(piece)
                 with self._errors(size):
-                    file.write(piece)
-                    file.flush()
+                    left = memoryview(piece)
+                    while left:
+                        left = left[file.write(left) :]
         self.length = encoded.planner.length
 
     def _errors(self, size: int) -> Any:

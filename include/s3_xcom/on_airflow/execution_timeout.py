@@ -38,10 +38,13 @@ class ExecutionTimeout:
         """Return the timeout whose timer runs now; None if there is none."""
         left, _ = signal.getitimer(signal.ITIMER_REAL)
         handler = signal.getsignal(signal.SIGALRM)
-        of_airflow = type(getattr(handler, "__self__", None)).__module__.startswith("airflow.")
-        if not left or not of_airflow or getattr(release.current_task(), "execution_timeout", None) is None:
+        timer = getattr(handler, "__self__", None)
+        if not left or not type(timer).__module__.startswith("airflow."):
             return None
-        return cls(time.monotonic() + left, handler)
+        limit = getattr(release.current_task(), "execution_timeout", None)
+        # The body may have timers of Airflow's kind within, for a part of its work.
+        is_tasks = limit is not None and (timer.seconds == limit.total_seconds() or release.is_resumed())
+        return cls(time.monotonic() + left, handler) if is_tasks else None
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

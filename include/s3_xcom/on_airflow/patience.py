@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from include.s3_xcom import threads
+from include.s3_xcom.on_airflow.releases import release
 
 T = TypeVar("T")
 
@@ -28,7 +29,8 @@ def run_within(seconds: float, function: Callable[[], T]) -> T:
 
     thread = threads.start(run)
     if thread is None:
-        return function()
+        with release.separate_database_session():
+            return function()
     thread.join(seconds)
     if errors:
         raise errors[0]

@@ -67,8 +67,8 @@ class Parallel(Generic[T, R]):
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._running: set[threading.Thread] = set()
-        left = [(number, job) for number, job in self._begun.items() if number not in self._results]
-        self._ready.extendleft(sorted(left, reverse=True))
+        left = {number: job for number, job in self._begun.items() if number not in self._results}
+        self._ready = deque(sorted({**left, **dict(self._ready)}.items()))
         self._begun.clear()
 
     def run(self, jobs: Iterable[T]) -> Iterator[R]:
@@ -158,6 +158,7 @@ class Parallel(Generic[T, R]):
                 self._running.discard(threading.current_thread())  # now, or a job could be left without one
                 return None
             self._changed.notify()  # there is room for one more
-            number, job = self._ready.popleft()
-            self._begun[number] = job
+            number, job = self._ready[0]
+            self._begun[number] = job  # first, for a process that is forked now
+            self._ready.popleft()
             return number, job

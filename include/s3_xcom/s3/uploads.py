@@ -21,6 +21,8 @@ from include.s3_xcom.s3.parallel import Parallel, connections
 from include.s3_xcom.s3.pinned import same_etag
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
     from include.s3_xcom.s3.store import Store
 
 SINGLE_PUT_BYTES = 16 * 1024 * 1024
@@ -158,7 +160,7 @@ class Target:
                 ended = client.complete_multipart_upload(MultipartUpload={"Parts": done}, **where)
         except BaseException as error:
             # The parts would stay, and cost.
-            self._abort(where, sending, None if isinstance(error, XComError) else ABORT_SECONDS)
+            self._abort(client, where, sending, None if isinstance(error, XComError) else ABORT_SECONDS)
             raise
         return self._etag(ended)
 
@@ -254,12 +256,13 @@ class Target:
             self.discard()
             raise
 
-    def _abort(self, where: dict[str, Any], sending: Parallel, seconds: float | None) -> None:
+    def _abort(
+        self, client: BaseClient, where: dict[str, Any], sending: Parallel, seconds: float | None
+    ) -> None:
         """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
         if os.getpid() != self._process:
             return
-        client, settings = self.store.client, self.store.settings
-
+        settings = self.store.settings
         under_way = sending.running()
 
         def tell() -> None:

@@ -248,9 +248,13 @@ def unwrap(value: Any) -> Any:
             return unwrap(value.__wrapped__)
         except RecursionError:
             raise UnsupportedValueError("it is a lazy proxy that stands for itself") from None
-    if kind.__name__ in _LAZY_SEQUENCES and kind.__module__.startswith("airflow."):
-        return list(value)
-    return value
+    return list(value) if is_lazy_sequence(value) else value
+
+
+def is_lazy_sequence(value: Any) -> bool:
+    """Return whether a value is Airflow's sequence of the results of a mapped task."""
+    kind = type(value)
+    return kind.__name__ in _LAZY_SEQUENCES and kind.__module__.startswith("airflow.")
 
 
 _LAZY_SEQUENCES = {"LazyXComAccess", "LazyXComSelectSequence", "LazyXComSequence"}

@@ -4,8 +4,10 @@
 nothing of Airflow, which imports the backend while it is imported itself.
 """
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 
 def _has_task_sdk() -> bool:
@@ -21,4 +23,14 @@ if _has_task_sdk():
 else:
     from include.s3_xcom.on_airflow.releases import airflow_2 as release
 
-__all__ = ["release"]
+__all__ = ["Pushed", "release"]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A value that was pushed before Airflow writes its row.
+
+    :param row: what the column is to hold
+    """
+
+    row: Any

@@ -120,6 +120,13 @@ def current_task() -> Any:
         return None
 
 
+def is_resumed() -> bool:
+    """Return whether the task that runs here was deferred: its timeout is what was left then."""
+    from airflow.operators.python import get_current_context
+
+    return bool(getattr(get_current_context().get("ti"), "next_method", None))
+
+
 def has_mapped_dependants() -> bool:
     """Whether others are expanded over the result that is being pushed."""
     from airflow.models.mappedoperator import MappedOperator

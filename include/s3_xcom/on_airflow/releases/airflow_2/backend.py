@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import airflow
@@ -16,6 +17,32 @@ if TYPE_CHECKING:
 
 class Line:
     """The methods of this line of releases, for a backend to have before those of Airflow's class."""
+
+    @classmethod
+    def set(
+        cls,
+        key: str,
+        value: Any,
+        task_id: str,
+        dag_id: str,
+        execution_date: datetime.datetime | None = None,
+        session: Session | None = None,
+        *,
+        run_id: str | None = None,
+        map_index: int = -1,
+    ) -> None:
+        """Push a value: upload it while no transaction is open for that, then write its row."""
+        from include.s3_xcom.codecs.tagged_json import is_lazy_sequence
+        from include.s3_xcom.on_airflow.releases import Pushed
+        from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
+
+        ids = {"task_id": task_id, "dag_id": dag_id, "run_id": run_id, "map_index": map_index}
+        transactions.end_reading()
+        if run_id is not None and not is_lazy_sequence(value):  # which Airflow makes a list of, and says so
+            value = Pushed(cls.serialize_value(value, key=key, **ids))
+        given = {"session": session} if session is not None else {}
+        with transactions.pushing() if isinstance(value, Pushed) else contextlib.nullcontext():
+            super().set(key, value, execution_date=execution_date, **given, **ids)
 
     def orm_deserialize_value(self) -> Any:
         """What the UI shows: type, shape, size and address of the data, which is not moved."""

@@ -1,86 +1,112 @@
-"""Transactions of the metadata database that have only read end before S3 is asked.
+"""Transactions of the metadata database end before S3 is asked, where that changes nothing for anybody.
 
-Airflow 2 reads the row of an XCom and decodes it within one session; it pushes in the same way. S3 can take
-minutes for that. Meanwhile the transaction would be idle: Postgres ends such a session after
+S3 can take minutes. Meanwhile an open transaction would be idle: Postgres ends such a session after
 ``idle_in_transaction_session_timeout``, and cannot clean up tables for as long as it lasts.
 
-::
+A push touches no session before its data is sent: ``Line.set`` encodes first. A pull finds the transaction
+open in which Airflow has read the row::
 
-    SELECT ... FROM xcom     begins a transaction
-    Store.client             end_reading(): COMMIT, since nothing was written in it
+    SELECT ... FROM xcom     begins a transaction of the thread's own session
+    Store.client             end_reading(): COMMIT, since it has only read
     GET s3://...             no transaction is open
 
-A transaction that has written, or locked rows, is left to whoever began it.
+That session is Airflow's: each of its functions that is given none takes it, and commits and closes it in the
+end. Sessions of a user's own are left alone, and so is a transaction in which anything else was done.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import re
+import sys
 import threading
-import weakref
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+    from sqlalchemy.orm import Session
 
-_READ = re.compile(
-    r"\s*SELECT\b(?!.*\b(FOR (NO KEY )?UPDATE|FOR (KEY )?SHARE|LOCK)\b).*\bFROM\b", re.I | re.S
-)
-"""A query that changes and locks nothing. A call of a function alone, without FROM, may do anything."""
+_QUERY = re.compile(r"\s*select\s(?!.*\b(for|into|lock)\b).*\bfrom\b", re.S)
+_CALL = re.compile(r"\b(\w+)\s*\(")
+_HARMLESS = {
+    *("and", "as", "case", "cast", "coalesce", "count", "distinct", "exists", "from", "in", "join", "length"),
+    *("max", "min", "not", "on", "or", "over", "select", "sum", "then", "when", "where"),
+}
+"""Words before a parenthesis: of SQL, and functions that only read."""
 
-_WRITE_OF_XCOM = re.compile(r'\s*(DELETE FROM|INSERT INTO) ("?\w+"?\.)?xcom\b', re.I)
-
-_WROTE, _WROTE_XCOMS = "s3_xcom_wrote", "s3_xcom_wrote_xcoms"
-"""Marks in a connection's ``info``, for as long as its transaction lasts."""
+_PROCESS, _PUSHED, _OTHER = "s3_xcom_process", "s3_xcom_pushed", "s3_xcom_other"
+"""Marks in a connection's ``info`` while a transaction lasts: the process that began it, whether XComs were
+pushed in it, and whether anything else was done.
+"""
 
 _thread = threading.local()
 
 
 def watch() -> None:
-    """Note which transactions begin in each thread, and which of them write."""
-    event.listen(Session, "after_begin", _note_session)
-    event.listen(Engine, "begin", _forget)
+    """Note what transactions consist of."""
+    event.listen(Engine, "begin", _note_begin)
     event.listen(Engine, "before_cursor_execute", _note_statement)
 
 
-def _note_session(session: Session, *_: Any) -> None:
-    if not hasattr(_thread, "sessions"):
-        _thread.sessions = weakref.WeakSet()
-    _thread.sessions.add(session)
+@contextlib.contextmanager
+def pushing() -> Iterator[None]:
+    """Take the statements of this thread within the block for a push."""
+    _thread.pushes = True
+    try:
+        yield
+    finally:
+        _thread.pushes = False
 
 
-def _forget(connection: Connection) -> None:
-    for mark in (_WROTE, _WROTE_XCOMS):
+def _note_begin(connection: Connection) -> None:
+    for mark in (_PUSHED, _OTHER):
         connection.info.pop(mark, None)
+    connection.info[_PROCESS] = os.getpid()
 
 
 def _note_statement(
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, *_: Any
 ) -> None:
-    if _WRITE_OF_XCOM.match(statement):
-        connection.info[_WROTE_XCOMS] = True
-    elif not _READ.match(statement) or context.execution_options.get("stream_results"):
-        connection.info[_WROTE] = True
+    if getattr(_thread, "pushes", False):
+        connection.info[_PUSHED] = True
+    elif not _only_reads(statement) or context.execution_options.get("stream_results"):
+        connection.info[_OTHER] = True
+
+
+@functools.lru_cache(maxsize=512)
+def _only_reads(statement: str) -> bool:
+    """Return whether a statement is a query that neither locks anything nor calls what might do more."""
+    text = statement.lower()
+    return _QUERY.match(text) is not None and _HARMLESS.issuperset(_CALL.findall(text))
 
 
 def end_reading() -> None:
-    """End the transactions of this thread that have only read."""
-    sessions = getattr(_thread, "sessions", ())
-    for session in list(sessions):
-        sessions.discard(session)
-        if session.in_transaction() and _may_end(session):
+    """End the transaction of this thread's own session, if it has only read."""
+    settings = sys.modules.get("airflow.settings")
+    registry = getattr(getattr(settings, "Session", None), "registry", None)
+    if registry is None or not registry.has():
+        return
+    session = registry()
+    with contextlib.suppress(Exception):  # whoever goes on with the session sees what is wrong with it
+        if _may_end(session):
             session.commit()
 
 
 def _may_end(session: Session) -> bool:
-    if session.in_nested_transaction() or session.new or session.dirty or session.deleted:
+    if not session.in_transaction() or not session.is_active or session.in_nested_transaction():
+        return False
+    is_block = getattr(session, "_trans_context_manager", None) is not None  # `with session.begin()` ends it
+    if is_block or session.new or session.dirty or session.deleted:
         return False
     marks = session.connection().info
-    return _WROTE not in marks and (_WROTE_XCOMS not in marks or _has_multiple_outputs())
+    is_other = _OTHER in marks or marks.get(_PROCESS) != os.getpid()
+    return not is_other and (_PUSHED not in marks or _has_multiple_outputs())
 
 
 def _has_multiple_outputs() -> bool:

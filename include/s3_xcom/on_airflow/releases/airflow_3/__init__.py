@@ -123,6 +123,7 @@ def after_commit(action: Callable[[], None]) -> bool:
         _background().submit(action).add_done_callback(lambda _: _places.release())
     except RuntimeError:  # there can be no more threads, or this process ends
         _places.release()
+        _background.cache_clear()  # which has it still
         action()
     return True
 
@@ -144,6 +145,10 @@ def current_task() -> Any:
         return get_current_context()["task"]
     except (RuntimeError, KeyError):
         return None
+
+
+def is_resumed() -> bool:
+    return False  # the timeout of a task that was deferred begins anew
 
 
 def has_mapped_dependants() -> bool:
