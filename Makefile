@@ -2,6 +2,7 @@
 AIRFLOW_VERSION ?= 2.5.3
 VENV := $(if $(filter 2.5.3,$(AIRFLOW_VERSION)),.venv,.venv-3)
 PYTHON := $(VENV)/bin/python
+PYTEST = $(PYTHON) -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 PORT ?= 8080
 EXAMPLES ?= 10000
 OPERATIONS ?= 3000
@@ -39,13 +40,13 @@ local: install ## the same stack in the foreground, with Airflow's UI (PORT=8080
 	@$(PYTHON) -m embedded local --port $(PORT)
 
 check: install lint ## lint, and the unit tests, which need no stack
-	@$(PYTHON) -m pytest -n $(TEST_WORKERS) tests/unit
+	@$(PYTEST) tests/unit
 
 test: install ## unit and integration tests, by workers with a private Postgres and LocalStack each (TEST_WORKERS=2)
-	@$(PYTHON) -m pytest -n $(TEST_WORKERS) tests/unit tests/integration
+	@$(PYTEST) tests/unit tests/integration
 
 test-servers: install ## the tests that speak to S3, on SeaweedFS and on Ceph (Debian: radosgw ceph-mon ceph-osd)
-	@scripts/test_servers.sh -n $(TEST_WORKERS) $(SPEAKS_S3)
+	@scripts/test_servers.sh -n $(TEST_WORKERS) --dist loadfile $(SPEAKS_S3)
 
 test-properties: install ## the property tests and the fuzzing, at length (EXAMPLES=10000)
 	@PROPERTY_EXAMPLES=$(EXAMPLES) $(PYTHON) -m pytest tests/unit/test_properties.py tests/integration/test_any_sequence.py

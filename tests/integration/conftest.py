@@ -41,8 +41,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[STACK].stop()
 
 
+SLOWEST = ("test_dags.py", "test_faults.py", "test_any_sequence.py")
+"""Files that begin first: beside the scheduler of the first, another worker does the rest."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is of Airflow 2 alone; on another S3 server, what does not concern it."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
     if AIRFLOW_3:
         _keep(config, items, lambda item: item.get_closest_marker("airflow_2") is None)
     if CHOSEN == "localstack":

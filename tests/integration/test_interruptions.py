@@ -213,10 +213,11 @@ def test_the_connection_is_closed(task, proxy):
     assert ends == [b""]
 
 
-def test_an_interruption_that_was_caught_before_is_no_news(task, proxy):
+def test_an_interruption_that_was_caught_before_is_no_news(task, proxy, monkeypatch):
     """A real failure in somebody's clean-up after a timeout is what it is."""
     from include.s3_xcom.errors import StorageError
 
+    monkeypatch.setenv("AIRFLOW__S3_XCOM__MAX_ATTEMPTS", "2")
     with proxy.breaking(TRANSIENT["HTTP 500 InternalError"]):
         try:
             with timeout(0.1, "too long"):

@@ -89,7 +89,8 @@ def run(kind: str, reference: Reference, job: dict[str, Any], give: Give) -> Ite
     :raises BusyError: if too many run already
     """
     with _helper.turn(kind), _helper.child() as child:
-        _send(child, {"kind": kind, "reference": reference.to_json().decode(), **job})
+        limits = {"memory": MEMORY_BYTES, "seconds": SECONDS}
+        _send(child, {"kind": kind, "reference": reference.to_json().decode(), **limits, **job})
         spent = 0.0
         while True:
             started = time.monotonic()

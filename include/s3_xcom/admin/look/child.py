@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from include.s3_xcom.admin.look.apart import MEMORY_BYTES, PIECE_BYTES, SECONDS
+from include.s3_xcom.admin.look.apart import PIECE_BYTES
 from include.s3_xcom.admin.look.limited import AskedFile, TooMuchError
 from include.s3_xcom.admin.look.shown import At, Shown, plain
 from include.s3_xcom.errors import BadReferenceError, FormatError, XComError, format_errors
@@ -76,29 +76,32 @@ def _function(place: str) -> Callable[..., Any]:
 
 def _work(parent: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_RDWR), 2)  # what libraries write may hold values
-    _limit_memory()
     parent.send_bytes(b"")
     job = json.loads(parent.recv_bytes())
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    _limit_memory(job["memory"])
+    signal.setitimer(signal.ITIMER_REAL, job["seconds"])
     try:
         reference = parse_reference(json.loads(job["reference"]))
         file = AskedFile(reference, job["left"], functools.partial(_ask, parent))
         with without_classes(), format_errors(reference.info.codec):
             is_look = job["kind"] == "look"
-            done = _look(file, job["at"]) if is_look else _write_csv(file, parent, job["for_spreadsheets"])
+            done = _look(file, job["at"]) if is_look else _write_csv(file, parent, job)
         _send(parent, {"done": done})
     except (XComError, MemoryError) as error:
         kind = next(kind for kind in (MemoryError, BadReferenceError, Exception) if isinstance(error, kind))
         _send(parent, {"error": [kind.__name__, str(error)]})
 
 
-def _limit_memory() -> None:
-    """Limit what is allocated from now on. A system without /proc has no such limit."""
+def _limit_memory(size: int) -> None:
+    """Limit what is allocated from now on. A system without /proc has no such limit.
+
+    :param size: in bytes
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
         with contextlib.suppress(ValueError):  # there is a lower limit
-            resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY_BYTES,) * 2)
+            resource.setrlimit(resource.RLIMIT_DATA, (used + size,) * 2)
         Path("/proc/self/oom_score_adj").write_text("1000")  # rather this process than the webserver
 
 
@@ -112,13 +115,13 @@ def _look(file: AskedFile, at: list[int]) -> Shown:
         return Shown([f"{error} Download it."])
 
 
-def _write_csv(file: AskedFile, parent: Connection, for_spreadsheets: bool) -> None:
-    for text in _function("tables_as_csv.pieces")(file, for_spreadsheets):
+def _write_csv(file: AskedFile, parent: Connection, job: dict[str, Any]) -> None:
+    for text in _function("tables_as_csv.pieces")(file, job["for_spreadsheets"]):
         for start in range(0, len(text), PIECE_BYTES):
             with _waiting():
                 _send(parent, {"piece": None})
                 parent.send_bytes(text[start : start + PIECE_BYTES])
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, job["seconds"])
 
 
 def _ask(parent: Connection, spans: list[Span]) -> tuple[list[bytearray], int]:
