@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test_matrix.sh VERSION...: the unit and integration tests with each release of Airflow, in an environment that
-# is thrown away. 2.11.2+boto3 is that release with the newest boto3. Prints a table of what passed.
+# is thrown away. 2.11.2+boto3 is that release with the newest boto3. Writes the table in docs/upgrading.md.
 # test_matrix.sh --install VERSION FOLDER: only make such an environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -54,16 +54,23 @@ if [ "$1" = --install ]; then
   install "$2" "$3"
   exit
 fi
-table=""
+rows=""
 failed=0
 for version in "$@"; do
   echo "== Airflow $version"
   venv=$(mktemp -d)
-  install "$version" "$venv"
   log=$venv/pytest.log
-  "$venv/bin/python" -m pytest -p no:cacheprovider tests/unit tests/integration | tee "$log" || failed=1
-  table+="| $version | $(tail -n 1 "$log" | tr -d '=' | xargs) |"$'\n'
+  # In a process of its own, which stops at the first thing that fails: the other releases go on.
+  if scripts/test_matrix.sh --install "$version" "$venv"; then
+    "$venv/bin/python" -m pytest -p no:cacheprovider -n "${TEST_WORKERS:-2}" --dist loadfile \
+      --no-loadscope-reorder tests/unit tests/integration | tee "$log" || failed=1
+    result=$(tail -n 1 "$log" | tr -d '=' | xargs)
+  else
+    failed=1
+    result="could not be installed"
+  fi
+  rows+="| $version | $result |"$'\n'
   rm -rf "$venv"
 done
-printf '\n| Airflow | tests |\n| --- | --- |\n%s' "$table"
+python3 scripts/write_matrix.py <<< "$rows"
 exit "$failed"
