@@ -20,6 +20,13 @@ AIRFLOW_3 = int(version("apache-airflow").split(".")[0]) >= 3
 
 SERVER = "api-server" if AIRFLOW_3 else "webserver"
 
+SCHEDULER = """
+import boto3, pandas, pyarrow.parquet, airflow.providers.amazon.aws.hooks.base_aws
+from airflow.__main__ import main
+main()
+"""
+"""The scheduler as a program. It imports what tasks need: they are forked from it, so each saves a second."""
+
 ROOT = Path(__file__).resolve().parent.parent
 UI_USER = "admin"
 
@@ -116,8 +123,9 @@ class Airflow:
 
     def _start(self, *command: str) -> Process:
         log = self._directory / f"{command[0]}.log"
+        program = ["-c", SCHEDULER] if command[0] == "scheduler" else ["-m", "airflow"]
         process = Process(
-            f"Airflow's {command[0]}", [sys.executable, "-m", "airflow", *command], self.environment, log
+            f"Airflow's {command[0]}", [sys.executable, *program, *command], self.environment, log
         )
         self._processes.append(process)
         return process

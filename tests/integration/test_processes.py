@@ -150,18 +150,32 @@ def test_when_python_ends_a_value_can_be_read_and_deleted_still(task, s3, stack)
     assert done.stdout.endswith("100000 []\n"), done.stderr
 
 
-def in_fork(action: Callable[[], object]) -> int:
-    """Run an action in a forked process; its exit code: 0 if it returned something true."""
+def fork(action: Callable[[], object]) -> int:
+    """Begin an action in a forked process, which ends with 0 if that returns something true, within a minute."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            signal.alarm(60)
+            end_in_a_minute()
             code = 0 if action() else 2
         finally:
             os._exit(code)
+    return child
+
+
+def end_in_a_minute() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # Airflow leaves a handler there
+    signal.alarm(60)
+
+
+def exit_code(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_fork(action: Callable[[], object]) -> int:
+    """Run an action in a forked process, to its end; return the exit code."""
+    return exit_code(fork(action))
 
 
 LAZY = [kind for kind in KINDS if kind not in ("frame", "dict", "file")]
@@ -201,9 +215,9 @@ def test_a_process_that_is_forked_in_a_generator_and_ends_leaves_the_push_alone(
             yield FRAME
         child = os.fork()
         if child == 0:
-            signal.alarm(60)
+            end_in_a_minute()
             sys.exit(7)
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        codes.append(exit_code(child))
         yield FRAME
 
     try:
@@ -226,9 +240,9 @@ def test_a_process_that_is_forked_in_a_generator_cannot_push_on(task, s3):
     def chunks() -> Iterator[pd.DataFrame]:
         child = os.fork()
         if child == 0:
-            signal.alarm(60)
+            end_in_a_minute()
         else:
-            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            codes.append(exit_code(child))
         yield FRAME
 
     try:
@@ -252,16 +266,12 @@ def test_files_of_downloads_that_died_are_removed_by_the_next(task, stack, csv, 
     file = task.pull()
     target = tmp_path / "target"
     target.mkdir()
-    with proxy.breaking(TRANSIENT["stall in the middle of a body"]):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(60)
-            file.download(target)
-            os._exit(0)
-        while not any(path.stat().st_size for path in target.iterdir()):
+    with proxy.breaking(TRANSIENT["stall before the answer"]):
+        child = fork(lambda: file.download(target))
+        while not any(target.iterdir()):
             time.sleep(0.01)
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        assert exit_code(child) == -signal.SIGKILL
     (left,) = target.iterdir()
     assert left.name.endswith(PARTIAL)
     somebodys = target / ".download.part"
