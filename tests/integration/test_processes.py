@@ -151,7 +151,7 @@ def test_when_python_ends_a_value_can_be_read_and_deleted_still(task, s3, stack)
 
 
 def fork(action: Callable[[], object]) -> int:
-    """Begin an action in a forked process, which ends with 0 if that returns something true, within a minute."""
+    """Begin an action in a forked process, which ends with 0 if that returns something true."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
