@@ -1,6 +1,6 @@
-"""What lies in the bucket, a page at a time: DAGs, their runs, and the objects of a run. One LIST a page.
+"""Pages of the bucket's content: DAGs, their runs, and the objects of a run. Each page takes one LIST.
 
-Ids are told by the segments of keys they stand in, which are encoded, and may be cut.
+An id is given as its encoded segment of the keys, which may be cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.s3_xcom.s3.listings import Listed
 from include.s3_xcom.s3.store import Store
 
 FOLDERS, OBJECTS = 1000, 200
-"""On a page."""
+"""Entries on one page: folders (DAGs or runs), and objects."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT?[\d:.]*")
 
@@ -25,9 +25,9 @@ _DAY = 24 * 60 * 60
 
 @dataclass(frozen=True)
 class Folder:
-    """A DAG, or a run of one.
+    """A DAG, or one of its runs.
 
-    :param segment: of the keys below it
+    :param segment: its segment of the keys below it
     """
 
     segment: str
@@ -38,10 +38,10 @@ class Folder:
 class Entry:
     """An object.
 
-    :param size: in bytes
-    :param age: in seconds
-    :param expires: in so many seconds S3 deletes it; None: never
-    :param type: what it is; empty: no XCom refers to it, and only it tells
+    :param size: bytes
+    :param age: seconds since it was written
+    :param expires: seconds until S3 deletes it; None: never
+    :param type: type of the value; empty if no XCom refers to the object
     :param is_referenced: whether an XCom refers to it; None: the metadata database does not answer
     :param is_of_file: whether it is a File within the value of another object
     """
@@ -60,7 +60,7 @@ class Entry:
 class Folders:
     """A page of DAGs or runs.
 
-    :param token: of the next page; None: there is none
+    :param token: token of the next page; None: this is the last one
     """
 
     folders: list[Folder]
@@ -69,25 +69,25 @@ class Folders:
 
 @dataclass(frozen=True)
 class Entries:
-    """A page of objects, newest first. Parameters as of :class:`Folders`."""
+    """A page of objects, newest first. The parameters are those of :class:`Folders`."""
 
     entries: list[Entry]
     token: str | None
 
 
 def dags(store: Store, starting_with: str = "", token: str | None = None) -> Folders:
-    """The DAGs that have objects, by their ids.
+    """Return a page of the DAGs that have objects, sorted by id.
 
-    :param starting_with: what the ids start with
-    :param token: of the page before; None: the first page
+    :param starting_with: start of the ids
+    :param token: token from the page before; None: the first page
     """
     return _folders(store, keys.root(store.settings) + "dag_id=", starting_with, token)
 
 
 def runs(store: Store, dag: str, starting_with: str = "", token: str | None = None) -> Folders:
-    """The runs of a DAG that have objects; newest first, by the times in their ids.
+    """Return a page of the runs of a DAG that have objects, newest first by the times in their ids.
 
-    :param dag: its segment. Other parameters as of :func:`dags`
+    :param dag: its segment. The other parameters are those of :func:`dags`
     """
     page = _folders(store, f"{keys.root(store.settings)}dag_id={dag}/run_id=", starting_with, token)
     page.folders.sort(key=_time_of, reverse=True)
@@ -95,10 +95,10 @@ def runs(store: Store, dag: str, starting_with: str = "", token: str | None = No
 
 
 def objects(store: Store, dag: str, run: str, starting_with: str = "", token: str | None = None) -> Entries:
-    """The objects of a run.
+    """Return a page of the objects of a run.
 
     :param run: its segment
-    :param starting_with: what the ids of their tasks start with. Other parameters as of :func:`runs`
+    :param starting_with: start of the ids of their tasks. The other parameters are those of :func:`runs`
     """
     prefix = f"{keys.root(store.settings)}dag_id={dag}/run_id={run}/task_id={keys.encode_id(starting_with)}"
     page = store.page(prefix, token, size=OBJECTS)
@@ -114,7 +114,7 @@ def _folders(store: Store, prefix: str, starting_with: str, token: str | None) -
 
 
 def _time_of(folder: Folder) -> str:
-    """The time that Airflow writes into the ids of runs; nothing for other ids, which come last."""
+    """Return the time that Airflow writes into the ids of runs; empty for other ids, which come last."""
     match = _TIME.search(folder.id.text)
     return match[0] if match else ""
 
@@ -142,5 +142,5 @@ def _entry(store: Store, listed: Listed, known: dict | None) -> Entry:
 
 
 def readable(page: Folders, may_read: Callable[[KeyId], bool]) -> Folders:
-    """The DAGs of a page that somebody may read."""
+    """Keep the DAGs of a page that somebody may read."""
     return Folders([folder for folder in page.folders if may_read(folder.id)], page.token)

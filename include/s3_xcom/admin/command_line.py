@@ -50,12 +50,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Execute one command.
 
-    :return: the exit code, as said in EXAMPLES
+    :return: the exit code; EXAMPLES lists them
     """
     options = _parser().parse_args(arguments)
-    logging.disable(logging.WARNING)  # Airflow logs to where the answer goes
+    logging.disable(logging.WARNING)  # Airflow logs to standard output, where the answer goes
     try:
         release.prepare_command_line()
         return options.command(options, Store.configured())
@@ -164,7 +164,7 @@ def _init(options: argparse.Namespace, store: Store) -> int:
 
 
 def _claim(store: Store, done: setup.Done) -> None:
-    """Note this database as the one that deletes in the bucket, where none is noted yet."""
+    """Note this database as the one that deletes in the bucket, if none is noted yet."""
     try:
         mine, refusal = heir.identity(), heir.why_not(store)
     except heir.UnknownDatabaseError as error:
@@ -210,7 +210,7 @@ def _ls(options: argparse.Namespace, store: Store) -> int:
 
 
 def _ls_lost(options: argparse.Namespace, store: Store) -> int:
-    """The rows first: an object that is pushed meanwhile is not missed."""
+    """List the XComs whose object is missing. Rows are read first: a push meanwhile is not reported."""
     held = {
         reference.key: reference
         for reference in xcom_table.all_references(options.dag, options.run)
@@ -307,7 +307,7 @@ def _sweep(options: argparse.Namespace, store: Store) -> int:
 
 
 def _refusal(store: Store) -> str:
-    """Return why a sweep would delete nothing; nothing if it would."""
+    """Return why a sweep would delete nothing; empty if it would delete."""
     try:
         return heir.why_not(store, dry=True)
     except SettingError as error:
@@ -320,7 +320,7 @@ MAX_LISTED = 50
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Any]:
-    """A moving bar on a terminal; nothing elsewhere."""
+    """Show a moving bar on a terminal, and nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -346,7 +346,7 @@ def _print(lines: list[dict[str, Any]], output: str) -> None:
 
 
 def _print_table(lines: list[dict[str, str]]) -> None:
-    """A line for each, however wide: an address that is cut or wrapped is no address any more."""
+    """Print each line uncut, however wide: an address that is cut or wrapped cannot be copied."""
     names = list(lines[0])
     widths = {name: max(len(name), *(len(line[name]) for line in lines)) for name in names}
     for line in [dict(zip(names, names)), *lines]:

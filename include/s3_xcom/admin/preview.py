@@ -1,4 +1,4 @@
-"""Finds one XCom's object, and shows the start of its value as text."""
+"""One XCom's object: finds it, and shows the start of its value as text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEAD_CHARACTERS = 4000
 
 
 def find(store: Store, address: str) -> Reference:
-    """The reference to an object, from the database if that has it, otherwise from the object itself.
+    """Find the reference to an object, in the database or else in the object's metadata.
 
     :param address: ``s3://bucket/key``, or the key
     :raises BadReferenceError: if it is not in the bucket, below the prefix
@@ -37,15 +37,15 @@ def find(store: Store, address: str) -> Reference:
 
 
 def find_row(key: str) -> Reference | None:
-    """The reference to an object in the database; None if there is none, or the database does not answer."""
+    """Return the database's reference to an object; None if it has none, or does not answer."""
     reference = (xcom_table.references_if_known([key]) or {}).get(keys.stem_of(key))
     return reference if reference is not None and reference.key == key else None
 
 
 def find_by_ids(owner: Owner) -> Reference:
-    """The reference that an XCom holds.
+    """Return the reference that an XCom holds.
 
-    :raises ObjectMissingError: if there is no such XCom, or it is kept in the database
+    :raises ObjectMissingError: if there is no such XCom, or its value is in the database
     """
     found = xcom_table.reference_of(owner)
     if found is None:
@@ -59,23 +59,23 @@ def find_by_ids(owner: Owner) -> Reference:
 def save(store: Store, reference: Reference, path: Path) -> Path:
     """Copy an object as it is, whole or not at all.
 
-    :return: where it is
+    :return: path of the copy
     :raises StorageError: if S3 does not give it
     """
     return File.stored(store, reference).download(path)
 
 
 def text(store: Store, reference: Reference) -> str:
-    """The start of a value as text, without characters that a terminal would act on.
+    """Return the start of a value as text, without characters that a terminal would act on.
 
     :raises StorageError: if S3 does not give the object
-    :raises FormatError: if the object is not what the reference says
+    :raises FormatError: if the object is not in the format its reference says
     """
     return printable(_of(pull.whole(store, reference)), kept="\n\t")
 
 
 def printable(value: object, kept: str = "") -> str:
-    """Text with control characters written as escapes: the bucket may be written by others.
+    """Return text with control characters escaped: others may write to the bucket.
 
     :param kept: control characters that stay
     """

@@ -1,12 +1,12 @@
-"""Deletes objects that no XCom refers to.
+"""Deletion of objects that no XCom refers to.
 
-Safe beside running tasks. Objects are listed first and the database is read after, so that an XCom whose
-commit falls in between is seen. What is younger than the grace period is never touched: its push may not be
-committed yet. An old object without an XCom can get none any more, for each push makes a new one.
+It is safe beside running tasks. Objects are listed first and the database is read after that, so an XCom
+committed in between is seen. An object younger than the grace period is never deleted: its push may not be
+committed yet. No XCom will ever refer to an old orphan, because each push makes a new object.
 
-An object is an orphan if two questions to the database say so: the ids in its key lead to no reference, and
-no row of the whole table holds the unique part of its key. The second alone would do, but it reads the whole
-table: it is asked once for many suspects, and not at all where there are none.
+An object is an orphan if two queries say so: the ids in its key lead to no reference, and no row of the whole
+table holds the unique segment of its key. The second alone would do, but it reads the whole table: it is made
+once for many suspects, and not at all if there are none.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from include.s3_xcom.s3.store import DELETE_KEYS, Store
 GRACE_SECONDS = 24 * 3600
 
 MAX_SUSPECTS = 100_000
-"""Objects for which the whole table is read at a time; they take about 50 MB of memory."""
+"""Objects checked by one reading of the whole table; they take about 50 MB of memory."""
 
 
 @dataclass
 class Counts:
     """The counts of a sweep.
 
-    :param objects: in the bucket below the prefix
-    :param young: of these, younger than the grace period
-    :param orphans: of the others, those that no XCom refers to
-    :param deleted: of the orphans
-    :param failed: of the orphans, those that S3 did not delete
+    :param objects: objects in the bucket below the prefix
+    :param bytes: bytes of these objects
+    :param young: objects younger than the grace period
+    :param orphans: other objects that no XCom refers to
+    :param orphan_bytes: bytes of the orphans
+    :param deleted: orphans that were deleted
+    :param failed: orphans that S3 did not delete
     """
 
     objects: int = 0
@@ -54,9 +56,9 @@ def sweep(
     force: bool = False,
     found: Callable[[Counts, list[Listed]], None] = lambda counts, orphans: None,
 ) -> Counts:
-    """Find, and delete if asked to, the objects that no XCom refers to.
+    """Find the objects that no XCom refers to, and delete them if asked to.
 
-    Safe to repeat and to interrupt. One request lists a thousand objects, one deletes a thousand orphans.
+    It is safe to repeat and to interrupt. One request lists 1,000 objects, another deletes 1,000 orphans.
 
     :param grace: age in seconds below which an object is left alone
     :param delete: False: only find them
@@ -105,20 +107,20 @@ def sweep(
 
 
 def _not_found(items: list[Listed]) -> list[Listed]:
-    """The objects to which no row refers among the rows that the ids in their keys lead to."""
+    """Return the objects without a reference in the rows that the ids in their keys lead to."""
     if not items:
         return []
     referenced = xcom_table.references_to(item.key for item in items)
     return [
         item
         for item in items
-        # Without its ids, an XCom cannot be looked for.
+        # The XCom of an object without ids cannot be searched for.
         if keys.stem_of(item.key) not in referenced and not keys.parse_key(item.key).is_unknown
     ]
 
 
 def _unreferenced(items: list[Listed]) -> list[Listed]:
-    """The objects that no row of the table refers to."""
+    """Return the objects that no row of the whole table refers to."""
     if not items:
         return []
     referenced = xcom_table.referenced_anywhere(item.key for item in items)

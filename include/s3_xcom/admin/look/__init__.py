@@ -1,7 +1,7 @@
-"""A look at one object: what is in it, by reading little of it.
+"""A view of one object: what is in it, found by reading little of it.
 
-At most 4 requests and 2 MiB, whatever the size of the object. No class of a user's is loaded, and no pickle.
-What is read is decoded in another process (:mod:`.apart`).
+It takes at most 4 requests and 2 MiB, whatever the size of the object. No user's class is loaded, and no
+pickle. The bytes are decoded in another process (:mod:`.apart`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ __all__ = ["At", "BusyError", "LimitedFile", "Shown", "look"]
 
 
 def look(file: LimitedFile, at: At) -> Shown:
-    """Return what is shown of an object.
+    """Return what to show of an object.
 
-    :param file: the object, of which little is read
-    :param at: from where on it is shown
+    :param file: the object
+    :param at: row, column and element to start from
     :raises StorageError: if S3 does not give it
-    :raises FormatError: if the object is not what it says it is, or takes too much memory or time
-    :raises BusyError: if too much is looked at already
+    :raises FormatError: if the object is not in the format its reference says, or takes too much memory or
+        time
+    :raises BusyError: if too many objects are being looked at already
     """
     reference = file.reference
     check(reference, file.settings)

@@ -1,14 +1,14 @@
-"""Run what reads the content of objects in processes of their own: none of it can end or fill the webserver.
+"""Separate processes for code that reads the content of objects: it cannot end or fill the webserver.
 
-A helper, in which the libraries are imported and no Airflow, forks a child for each job (:mod:`.child`). The
-child has a limit of memory and of time, and no credentials: it asks here for the bytes that it needs. Its
+A helper process, which has imported the libraries but no Airflow, forks a child for each job (:mod:`.child`).
+The child has limits of memory and time, and no credentials: it asks this process for the bytes it needs. Its
 messages are JSON, and pieces of text::
 
     here                          child
     job                 ->
                         <-        {"ask": [[0, 65536]]}
     {"left": ...}, bytes ->
-                        <-        {"piece": null}, bytes      as often as there are any
+                        <-        {"piece": null}, bytes      once for each piece
                         <-        {"done": ...}  or  {"error": ...}
 """
 
@@ -32,25 +32,25 @@ from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.ranges import Span
 
 MEMORY_BYTES = 512 * 1024 * 1024
-"""Memory that a job may take beside what the libraries do."""
+"""Bytes of memory that a job may take, not counting the libraries."""
 
 SECONDS = 10
-"""Time that a look, or a piece of a download, may take, without that of S3."""
+"""Seconds that a look, or a piece of a download, may take, not counting S3."""
 
 AT_ONCE = 2
-"""How many looks run at once in a process of the webserver, and how many downloads."""
+"""Looks, and downloads, at the same time in one process of the webserver."""
 
 WAIT_SECONDS = 30
-"""How long one waits for its turn."""
+"""Seconds that a look waits for its turn."""
 
 MESSAGE_BYTES = 16 * 1024 * 1024
-"""The longest message of a child."""
+"""Bytes of the longest message of a child."""
 
 PIECE_BYTES = 1024 * 1024
-"""The longest piece of bytes that is sent at once."""
+"""Bytes of the longest piece that is sent at once."""
 
 _START_SECONDS = 60
-"""How long the helper may take to import the libraries, on a busy machine."""
+"""Seconds that the helper may take to import the libraries on a busy machine."""
 
 _PROGRAM = """
 import importlib, json, sys
@@ -59,34 +59,35 @@ importlib.import_module(sys.argv[2]).serve()
 """
 
 _ENVIRONMENT = {"LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ"}
-"""Variables that the helper inherits; others may be secrets."""
+"""Environment variables that the helper inherits; others may be secrets."""
 
 _OF_LIBRARIES = {
     **{f"{name}_THREADS": "1" for name in ("ARROW_IO", "OMP_NUM", "OPENBLAS_NUM", "POLARS_MAX")},
-    "ARROW_DEFAULT_MEMORY_POOL": "system",  # others reserve more than they use
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # other pools reserve more than they use
 }
-"""Variables for the helper, with which libraries start few threads and take little memory."""
+"""Environment variables that make libraries in the helper start few threads and take little memory."""
 
 _TOO_LARGE = f"It takes more than {MEMORY_BYTES // 2**20} MiB of memory to show"
 
 _Running = tuple[subprocess.Popen, Connection]
-"""The helper, and the connection over which it gets those of its children."""
+"""The helper, and the connection over which it receives the connections of its children."""
 
 Give = Callable[[list[Span]], "tuple[int, Iterator[bytes]]"]
-"""Function that reads ranges of the object: how many bytes more may be read, and those, in pieces."""
+"""Function that reads ranges of the object. It returns how many more bytes may be read, and the pieces."""
 
 
 class BusyError(XComError):
-    """Nothing can be looked at now."""
+    """A look that has to wait for others, or whose process does not start."""
 
 
 def run(kind: str, reference: Reference, job: dict[str, Any], give: Give) -> Iterator[Any]:
-    """Run a job on an object. Yield the pieces of text that it makes, and at last what it is done with.
+    """Do a job on an object. Yield the pieces of text that it makes, and finally its result.
 
     :param kind: ``look`` or ``csv``
-    :param give: called when the job needs some of the object
-    :raises FormatError: if the object is not what it says it is, or takes too much memory or time
-    :raises BusyError: if too many run already
+    :param give: called when the job needs bytes of the object
+    :raises FormatError: if the object is not in the format its reference says, or takes too much memory or
+        time
+    :raises BusyError: if too many jobs are being done already
     """
     with _helper.turn(kind), _helper.child() as child:
         limits = {"memory": MEMORY_BYTES, "seconds": SECONDS}
@@ -95,7 +96,7 @@ def run(kind: str, reference: Reference, job: dict[str, Any], give: Give) -> Ite
         while True:
             started = time.monotonic()
             try:
-                if not child.poll(2 * SECONDS):  # it ends itself before that
+                if not child.poll(2 * SECONDS):  # the child ends itself before that
                     raise EOFError
                 message = json.loads(child.recv_bytes(MESSAGE_BYTES))
                 piece = child.recv_bytes(PIECE_BYTES) if "piece" in message else b""
@@ -130,7 +131,7 @@ def _answer(child: Connection, spans: list[Span], size: int, give: Give) -> None
 
 def _send(child: Connection, message: bytes | dict[str, Any]) -> None:
     data = json.dumps(message).encode() if isinstance(message, dict) else message
-    with contextlib.suppress(OSError):  # it has ended: what is received next says so
+    with contextlib.suppress(OSError):  # the child has ended: the next receive says so
         child.send_bytes(data)
 
 
@@ -147,7 +148,7 @@ def _why_ended(spent: float) -> FormatError:
 
 
 class _Helper:
-    """The helper of this process. It is started when it is first needed, and again if it has ended."""
+    """The helper of this process, started when it is first needed and again if it has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -156,9 +157,9 @@ class _Helper:
 
     @contextlib.contextmanager
     def turn(self, kind: str) -> Iterator[None]:
-        """Wait for one's turn.
+        """Wait for a turn.
 
-        :raises BusyError: if it does not come
+        :raises BusyError: if none comes in time
         """
         turns = self._turns[kind]
         if not turns.acquire(timeout=WAIT_SECONDS):
@@ -185,7 +186,7 @@ class _Helper:
         own, other = Pipe()
         with self._lock, other:
             running = self._running = self._running or _started()
-            with contextlib.suppress(OSError):  # as above
+            with contextlib.suppress(OSError):  # the helper has ended: poll() in child() finds out
                 reduction.send_handle(running[1], other.fileno(), None)
         return own, running
 
@@ -218,7 +219,7 @@ def _after_fork() -> None:
     global _helper
     if _helper._running:
         process, control = _helper._running
-        process.returncode = 0  # or it would be waited for here
+        process.returncode = 0  # otherwise this process would wait for it, which is no child of it
         control.close()
     _helper = _Helper()
 

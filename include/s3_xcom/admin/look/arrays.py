@@ -1,4 +1,4 @@
-"""numpy's arrays: a corner, and a picture of the numbers."""
+"""Arrays of numpy: a corner of the values, and a picture of the numbers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from include.s3_xcom.codecs import npy
 
 CORNER_ROWS, CORNER_COLUMNS = 20, 12
 POINTS, PIXELS = 400, 48
-"""Of a line, and of each side of a map."""
+"""Most points of a line, and most squares on each side of a map."""
 
 
 def look(file: AskedFile, at: At) -> Shown:
-    """An object that is an .npy file."""
+    """Return what to show of an .npy file."""
     data, _ = file.head()
     shape, is_fortran, dtype, start = npy.read_header(data)
     if math.prod(shape) * dtype.itemsize > len(data) - start and file.reference.info.compression is None:
@@ -30,7 +30,7 @@ def look(file: AskedFile, at: At) -> Shown:
 
 
 def of_array(values: np.ndarray, at: At) -> Shown:
-    """An array of this process; of one with more than two dimensions, the first two of the last."""
+    """Return what to show of an array; with more than two dimensions, of its first two-dimensional slice."""
     notes = []
     if values.ndim > 2:
         values = values.reshape(-1, *values.shape[-2:])[0] if values.size else np.empty((0, 0), values.dtype)
@@ -39,7 +39,7 @@ def of_array(values: np.ndarray, at: At) -> Shown:
 
 
 def _beginning(flat: np.ndarray, shape: tuple[int, ...], is_fortran: bool) -> np.ndarray:
-    """The first part of an array that its first numbers make: whole rows, or the start of the first one."""
+    """Return the beginning of an array from its first numbers: whole rows, or the start of the first row."""
     if len(flat) == math.prod(shape):
         return flat.reshape(shape, order="F" if is_fortran else "C")
     inner = math.prod(shape[:-1] if is_fortran else shape[1:])
@@ -76,5 +76,5 @@ def _plot(values: np.ndarray) -> Plot | None:
 
 
 def _spaced(values: np.ndarray, count: int) -> np.ndarray:
-    """Some of them, evenly spaced."""
+    """Pick at most ``count`` of the values, evenly spaced."""
     return values[np.linspace(0, len(values) - 1, min(count, len(values))).astype(int)]

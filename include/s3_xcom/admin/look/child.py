@@ -1,4 +1,4 @@
-"""The process that reads the content of objects: see :mod:`.apart`, which starts it."""
+"""The process that reads the content of objects. :mod:`.apart` starts it."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ _LOOKS = {
 }
 
 _PATIENCE_SECONDS = 600
-"""How long a child waits for the webserver, or for whom that waits."""
+"""Seconds that a child waits for the webserver, or for the person who downloads."""
 
 
 def serve() -> None:
     """Fork a process for each connection that comes through standard input, until that is closed."""
     control = Connection(0)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a child ended
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends the process
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks for the exit code of a child
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the default action ends the process
     for place in (*_LOOKS.values(), "tables_as_csv.pieces"):
         _function(place)
     while True:
@@ -75,7 +75,7 @@ def _function(place: str) -> Callable[..., Any]:
 
 
 def _work(parent: Connection) -> None:
-    os.dup2(os.open(os.devnull, os.O_RDWR), 2)  # what libraries write may hold values
+    os.dup2(os.open(os.devnull, os.O_RDWR), 2)  # messages of libraries may hold values of the object
     parent.send_bytes(b"")
     job = json.loads(parent.recv_bytes())
     _limit_memory(job["memory"])
@@ -93,16 +93,16 @@ def _work(parent: Connection) -> None:
 
 
 def _limit_memory(size: int) -> None:
-    """Limit what is allocated from now on. A system without /proc has no such limit.
+    """Limit the memory allocated from now on; without /proc there is no limit.
 
-    :param size: in bytes
+    :param size: bytes
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-        with contextlib.suppress(ValueError):  # there is a lower limit
+        with contextlib.suppress(ValueError):  # the limit may be lower already
             resource.setrlimit(resource.RLIMIT_DATA, (used + size,) * 2)
-        Path("/proc/self/oom_score_adj").write_text("1000")  # rather this process than the webserver
+        Path("/proc/self/oom_score_adj").write_text("1000")  # ends before the webserver
 
 
 def _look(file: AskedFile, at: list[int]) -> Shown:
@@ -146,7 +146,7 @@ def _send(parent: Connection, message: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _waiting() -> Iterator[None]:
-    """Let the time within the block not count."""
+    """Stop the clock of the job within the block."""
     left, _ = signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Columns of values as a table to be shown, each with a chart of them."""
+"""Columns of values as a table to show, each with a chart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHARTED_ROWS = 1000
-"""What charts are made of at most."""
+"""Rows that a chart is made of, at most."""
 
 BINS, FREQUENT = 10, 5
 
@@ -25,8 +25,8 @@ BINS, FREQUENT = 10, 5
 class Values:
     """Rows of a table, column by column.
 
-    :param columns: label, type and values of each
-    :param index: label and values of each level
+    :param columns: label, type and values of each column
+    :param index: label and values of each level of the index
     """
 
     columns: list[tuple[str, str, Sequence[Any]]]
@@ -34,13 +34,13 @@ class Values:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         for values in [*(column[2] for column in self.columns), *(level[1] for level in self.index)]:
             return len(values)
         return 0
 
     def with_more(self, other: Values) -> Values:
-        """These rows, and those of the same columns behind them."""
+        """Return these rows followed by those of ``other``, which has the same columns."""
         columns = [(*one[:2], [*one[2], *more[2]]) for one, more in zip(self.columns, other.columns)]
         index = [(one[0], [*one[1], *more[1]]) for one, more in zip(self.index, other.index)]
         return Values(columns, index)
@@ -49,11 +49,12 @@ class Values:
 def table(
     values: Values, at: At, of_rows: int | None, of_columns: int, known: Sequence[Column] = ()
 ) -> Table:
-    """The first of some rows as a table, with charts of all of them.
+    """Return the first of the rows as a table, with charts of all of them.
 
-    :param at: where they stand in the whole table
-    :param of_rows: of the whole table
-    :param known: what is known of the columns otherwise, of as many or more
+    :param at: position of these rows in the whole table
+    :param of_rows: number of rows of the whole table
+    :param of_columns: number of columns of the whole table
+    :param known: facts about the columns from elsewhere, for as many columns or more
     """
     columns = []
     for number, (label, kind, column) in enumerate(values.columns):
@@ -77,7 +78,7 @@ def table(
 
 
 def of_frame(value: Any) -> Values:
-    """A DataFrame, Series, Index or array of pandas."""
+    """Return the values of a DataFrame, Series, Index or array of pandas."""
     import pandas as pd
 
     from include.s3_xcom.codecs.parquet import indexes
@@ -100,7 +101,7 @@ def of_frame(value: Any) -> Values:
 
 
 def _kind(dtype: str, values: list[Any]) -> str:
-    """The type of a column; of one of objects, the type of these."""
+    """Return the type of a column; for objects of one class, the name of that class."""
     kinds = {type(value).__name__ for value in values if cell(value) is not None}
     return kinds.pop() if dtype == "object" and len(kinds) == 1 else dtype
 
@@ -110,9 +111,9 @@ def _as_list(values: pd.Series | pd.Index) -> list[Any]:
 
 
 def of_arrow(value: pa.Table, first: int) -> Values:
-    """A table of pyarrow, whose rows have numbers.
+    """Return the values of a table of pyarrow, with row numbers as the index.
 
-    :param first: the number of the first row
+    :param first: number of the first row
     """
     some = value.slice(0, min(CHARTED_ROWS, value.num_rows))  # without columns, slice() makes rows
     columns = [
@@ -123,13 +124,13 @@ def of_arrow(value: pa.Table, first: int) -> Values:
 
 
 def arrow_values(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column of pyarrow's; texts of them where Python has no such values."""
+    """Return the values of a column of pyarrow, as texts where Python has no such values."""
     import pyarrow as pa
 
     try:
         return column.to_pylist()
     except (ValueError, OverflowError, ImportError, KeyError, pa.ArrowException):
-        pass  # Python has no year 10,000, and not every zone
+        pass  # Python has no year 10,000, and does not know every time zone
     try:
         return column.cast(pa.string()).to_pylist()
     except pa.ArrowException:
@@ -137,18 +138,18 @@ def arrow_values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def of_records(records: Sequence[dict[str, Any]], labels: list[str], kinds: list[str], first: int) -> Values:
-    """Some columns of rows that are dicts, with numbers for labels.
+    """Return some columns of rows that are dicts, with row numbers as the index.
 
-    :param labels: of the columns
-    :param kinds: their types, for display
-    :param first: the number of the first row
+    :param labels: labels of the columns
+    :param kinds: types of the columns, for display
+    :param first: number of the first row
     """
     columns = [(label, kind, [record.get(label) for record in records]) for label, kind in zip(labels, kinds)]
     return Values(columns, [("", range(first, first + len(records)))])
 
 
 def bars(values: Sequence[Any]) -> Bars | None:
-    """How the values of a column spread: ranges of numbers and moments, or the most frequent of others."""
+    """Return a chart of the values: ranges of numbers or moments, otherwise the most frequent values."""
     known = [value for value in values if cell(value) is not None]
     if len(known) < 2:
         return None
@@ -157,11 +158,11 @@ def bars(values: Sequence[Any]) -> Bars | None:
         return _histogram(known, numbers)
     counts = Counter(map(cell, known)).most_common(FREQUENT)
     told = sum(count for _, count in counts)
-    return Bars(counts) if counts[0][1] > 1 and told * 5 >= len(known) else None  # or they are all but unique
+    return Bars(counts) if counts[0][1] > 1 and told * 5 >= len(known) else None  # others are all but unique
 
 
 def _numbers(values: list[Any]) -> list[float] | None:
-    """Numbers to sort the values by; None if they are of a kind that has none."""
+    """Return numbers that order the values; None if their type has none."""
     import numpy as np
 
     try:
@@ -194,7 +195,7 @@ def _histogram(values: list[Any], numbers: list[float]) -> Bars | None:
 
     try:
         counts, edges = np.histogram(numbers, BINS)
-    except ValueError:  # they are too near to each other
+    except ValueError:  # the numbers are too close to each other
         return None
     of_bin = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, BINS - 1)
     named = []

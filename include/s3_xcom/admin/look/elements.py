@@ -1,4 +1,4 @@
-"""Mapped sequences, element by element: each as the task that is expanded over it gets it."""
+"""Mapped sequences, element by element: each as its mapped task gets it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from include.s3_xcom.mapped.layout import ENTRY_BYTES, Block, Layout, from_entry
 _NO_LAYOUT = "No XCom refers to it any more, which alone tells where each element lies."
 
 _AHEAD_BYTES = 8 * 1024 * 1024
-"""Bytes of batches that are read at once where all are."""
+"""Bytes of batches read by one request when all batches are read."""
 
 
 def look_at_rows(file: AskedFile, at: At) -> Shown:
-    """An object of ``rows``: a Parquet file, with the rows once more as lines of JSON."""
+    """Return what to show of ``rows``: a Parquet file that also holds the rows as lines of JSON."""
     layout = _layout(file)
     table = tables.StoredTable.opened(file)
     if layout is None or table is None:
@@ -44,7 +44,7 @@ def look_at_rows(file: AskedFile, at: At) -> Shown:
 
 
 def look_at_items(file: AskedFile, at: At) -> Shown:
-    """An object of ``items`` as JSON."""
+    """Return what to show of ``items`` stored as JSON."""
     layout = _layout(file)
     if layout is None:
         shown = trees.look(file, at)
@@ -63,7 +63,7 @@ def look_at_items(file: AskedFile, at: At) -> Shown:
 
 
 def look_at_members(file: AskedFile, at: At) -> Shown:
-    """An object of ``items`` as a ZIP archive."""
+    """Return what to show of ``items`` stored as a ZIP archive."""
     layout = _layout(file)
     if layout is None:
         return Shown([_NO_LAYOUT])
@@ -80,7 +80,7 @@ def look_at_members(file: AskedFile, at: At) -> Shown:
 
 
 def look_at_wide_batches(file: AskedFile, at: At) -> Shown:
-    """An object of ``batches`` of a wide frame: an Arrow file, one batch at a time."""
+    """Return one batch to show of ``batches`` of a wide frame, which are stored as an Arrow file."""
     layout = _layout(file)
     if layout is None or not layout.length:
         return tables.look_at_arrow(file, at)
@@ -98,7 +98,7 @@ def look_at_wide_batches(file: AskedFile, at: At) -> Shown:
 
 
 def wide_batches(file: AskedFile) -> Iterator[pd.DataFrame]:
-    """Yield the batches of an object of ``batches`` of a wide frame, whose layout is known."""
+    """Yield all batches of a wide frame, whose layout is known."""
     layout = Layout.from_json(file.reference.info.layout)
     head = file.part(record_batches.MAGIC_BYTES, layout.start)
     index = file.part(layout.index, layout.index_end)
@@ -115,7 +115,7 @@ def wide_batches(file: AskedFile) -> Iterator[pd.DataFrame]:
 
 
 def _too_much(error: TooMuchError, number: int, layout: Layout) -> Shown:
-    """That one element is too large to be shown; others may not be."""
+    """Say that one element is too large to show; others may be smaller."""
     return Shown(
         [f"Element {number:,}: {error} Download it."],
         elements=(number, number + 1),
@@ -133,7 +133,7 @@ def _within(number: int, layout: Layout) -> int:
 
 
 def _block(file: AskedFile, layout: Layout, number: int) -> tuple[Block, bytes]:
-    """The block that holds an element, and its bytes."""
+    """Return the block that holds an element, and its bytes."""
     block = layout.find(number)
     if block is None:
         entry = layout.entry(number)
@@ -142,12 +142,12 @@ def _block(file: AskedFile, layout: Layout, number: int) -> tuple[Block, bytes]:
 
 
 def _lines(file: AskedFile, layout: Layout, number: int, load: Any) -> list[Any]:
-    """The elements from one on to the end of its block."""
+    """Return the elements from one to the end of its block."""
     if not layout.length:
         return []
     block, data = _block(file, layout, number)
     lines = lines_of(data, block.first)[number - block.first :]
     try:
         return [load(line) for line in lines]
-    except FormatError:  # it holds what is not rebuilt here, such as a class
+    except FormatError:  # a line holds a value that is not rebuilt here, such as a class
         return [json.loads(line.lstrip(b" ,")) for line in lines]

@@ -1,4 +1,4 @@
-"""Files, by what they hold: tables, JSON, texts and images."""
+"""Files, shown by what they hold: tables, JSON, texts and images."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _IMAGES = {
     b"GIF87a": "image/gif",
     b"GIF89a": "image/gif",
 }
-"""By what they start with. No SVG: browsers run what is in it."""
+"""First bytes of each type of image. SVG is left out: browsers run the code in it."""
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 _RESERVED_BYTES = 64 * 1024
-"""What other reads of the same look may still take."""
+"""Bytes kept for the other reads of the same look."""
 
 
 def look(file: AskedFile, at: At) -> Shown:
-    """An object that is a file."""
+    """Return what to show of a file."""
     suffix = PurePosixPath(file.reference.info.name or "").suffix.lower()
     if suffix == ".parquet":
         from include.s3_xcom.admin.look import tables
@@ -80,7 +80,7 @@ def _look_at_csv(data: bytes, is_all: bool, separator: str, at: At) -> Shown:
 
 
 def look_at_archive(file: AskedFile, at: At) -> Shown:
-    """An object of a value that holds frames, arrays or much binary data: a ZIP archive."""
+    """Return what to show of a ZIP archive: a value that holds frames, arrays or much binary data."""
     from include.s3_xcom.admin.look.limited import WHOLE_BYTES
     from include.s3_xcom.admin.look.values import of_value
     from include.s3_xcom.codecs import bundle, decode
@@ -95,7 +95,7 @@ def look_at_archive(file: AskedFile, at: At) -> Shown:
 
 
 def _members(file: AskedFile) -> Shown:
-    """What an archive holds, by the directory at its end."""
+    """List the members of an archive from the directory at its end."""
     import zipfile
 
     try:

@@ -1,6 +1,6 @@
-"""An object of which only little is read, however large it is.
+"""Files that read little of an object, however large it is.
 
-:class:`LimitedFile` asks S3, in the webserver; :class:`AskedFile` asks the webserver, in the process that
+:class:`LimitedFile` asks S3, in the webserver. :class:`AskedFile` asks the webserver, in the process that
 looks (:mod:`.apart`).
 """
 
@@ -16,28 +16,28 @@ from include.s3_xcom.s3.ranges import RangedFile, Span
 from include.s3_xcom.s3.store import Store
 
 MAX_REQUESTS, MAX_BYTES = 4, 2 * 1024 * 1024
-"""For one look at one object."""
+"""Requests, and bytes, that one look at one object may take."""
 
 WHOLE_BYTES = 1024 * 1024
-"""An object up to this is read as a whole where a part would not tell enough."""
+"""Size in bytes up to which an object is read whole where its start would not tell enough."""
 
 HEAD_BYTES = 64 * 1024
-"""What is read of the start of a longer text."""
+"""Bytes read from the start of a long text."""
 
 MAX_PLAIN_BYTES = 8 * 1024 * 1024
-"""What is made of compressed bytes at most."""
+"""Bytes that compressed data may become, at most."""
 
 
 class TooMuchError(XComError):
-    """More would have to be read than a look may read."""
+    """A read beyond the limits of a look."""
 
 
 class LimitedFile(RangedFile):
-    """An object as a file in which one can seek, which gives up before it reads too much.
+    """A seekable file of an object in S3 that stops before it reads too much.
 
-    :param requests: how many S3 was asked before, such as for what the object is
-    :ivar requests: how many S3 was asked
-    :ivar received: how much of the object was read, in bytes
+    :param requests: requests made before, for instance to find the object
+    :ivar requests: requests made so far
+    :ivar received: bytes of the object read so far
     :raises TooMuchError: from any method that reads
     """
 
@@ -66,10 +66,10 @@ class LimitedFile(RangedFile):
 
 
 class AskedFile(RangedFile):
-    """An object as a file in which one can seek, whose bytes somebody else is asked for.
+    """A seekable file of an object whose bytes are asked from another process.
 
     :param ask: returns the bytes of some ranges, and how many more may be asked for
-    :ivar bytes_left: how many more may be asked for
+    :ivar bytes_left: bytes that may still be asked for
     """
 
     def __init__(
@@ -87,17 +87,14 @@ class AskedFile(RangedFile):
             self._fetched += zip(missing, map(memoryview, parts))
 
     def part(self, start: int, stop: int) -> bytes:
-        """Return some of the object's bytes, by one request if they were not read before."""
+        """Return a range of the object, by one request if it was not read before."""
         stop = min(stop, self.size())
         self.fetch([(start, stop)])
         self.seek(start)
         return self.read(stop - start)
 
     def head(self) -> tuple[bytes, bool]:
-        """Return the start of what the object holds, not compressed, and whether that is all of it.
-
-        :raises FormatError: if it cannot be decompressed
-        """
+        """Return the start of the object's content, decompressed, and whether that is all of it."""
         compression = self.reference.info.compression
         if compression is None:
             is_all = self.size() <= WHOLE_BYTES

@@ -1,4 +1,4 @@
-"""What is shown of an object: tables, trees, texts and pictures, of which each is bounded."""
+"""Tables, trees, texts and pictures to show of an object. The size of each is bounded."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
 ROWS, COLUMNS = 50, 30
-"""Of a table, at a time."""
+"""Rows and columns of a table shown on one page."""
 
 CELL_CHARACTERS = 200
 
 ELEMENTS = 50
-"""Of a sequence, at a time."""
+"""Elements of a sequence shown on one page."""
 
 
 @dataclass(frozen=True)
 class At:
-    """From where on something is shown.
+    """The position from which something is shown.
 
-    :param row: of a table
-    :param column: of a table
-    :param element: of a sequence that is no table
+    :param row: row of a table
+    :param column: column of a table
+    :param element: element of a sequence that is no table
     """
 
     row: int = 0
@@ -32,22 +32,22 @@ class At:
     element: int = 0
 
     def within(self, rows: int, columns: int) -> At:
-        """The same in a table of so many; from the start, where it has no such row or column."""
+        """Return this position in a table of that size; a row or column beyond its end becomes 0."""
         return replace(
             self, row=self.row if self.row < rows else 0, column=self.column if self.column < columns else 0
         )
 
     def columns(self, count: int) -> range:
-        """The numbers of the columns that are shown, of so many."""
+        """Return the numbers of the columns to show in a table of ``count`` columns."""
         return range(self.column, min(self.column + COLUMNS, count))
 
 
 @dataclass(frozen=True)
 class Bars:
-    """How often something stands in a column.
+    """The frequencies of values in a column.
 
-    :param bars: what, and how often
-    :param is_histogram: whether they are ranges of numbers, in order; otherwise the most frequent values
+    :param bars: what occurs, and how often
+    :param is_histogram: whether these are ranges of numbers, in order; otherwise the most frequent values
     """
 
     bars: list[tuple[str, int]]
@@ -56,9 +56,9 @@ class Bars:
 
 @dataclass(frozen=True)
 class Plot:
-    """Numbers as a picture: one row of them as a line, more as a map of shades.
+    """Numbers as a picture: one row of them as a line, more rows as a map of shades.
 
-    :param words: what it is a picture of
+    :param words: a phrase that says what it shows
     """
 
     rows: list[list[float]]
@@ -67,12 +67,12 @@ class Plot:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. None, or nothing, for what is not known.
+    """A column of a table. None, or an empty text, means not known.
 
     :param kind: its type, for display
-    :param nulls: how many are missing, in all rows
+    :param nulls: number of missing values in all rows
     :param least: the smallest value of all rows
-    :param most: the largest
+    :param most: the largest value of all rows
     """
 
     label: str
@@ -85,15 +85,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Some rows and columns of a table.
+    """Rows and columns of a table.
 
-    :param index: the labels of the index's levels
-    :param rows: for each its index, and its cells; None is a missing one
-    :param first: number of the first row
-    :param of_rows: how many rows there are in all; None: not known
-    :param first_column: number of the first column
-    :param of_columns: how many columns there are in all
-    :param charted_rows: how many rows the charts are of
+    :param index: labels of the levels of the index
+    :param rows: index and cells of each row; None is a missing value
+    :param first: number of the first row shown
+    :param of_rows: number of rows in all; None: not known
+    :param first_column: number of the first column shown
+    :param of_columns: number of columns in all
+    :param charted_rows: number of rows that the charts are made of
     """
 
     columns: list[Column]
@@ -110,10 +110,10 @@ class Table:
 class Node:
     """A value in a tree.
 
-    :param label: its key or number, with the type of the key where that is no string
-    :param text: the value, if it holds no others; otherwise what it is
+    :param label: its key or number, with the type of a key that is no string
+    :param text: the value, if it holds no others; otherwise its type
     :param children: the values in it
-    :param left_out: how many more there are
+    :param left_out: number of values in it that are not shown
     """
 
     label: str
@@ -124,9 +124,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a file.
+    """An image from a file.
 
-    :param media_type: one of those that browsers show, and do not run
+    :param media_type: a type that browsers show without running code
     """
 
     media_type: str
@@ -140,11 +140,11 @@ class Picture:
 
 @dataclass
 class Shown:
-    """What is shown of one object.
+    """The content to show of one object.
 
     :param notes: sentences about what is shown and what is not
-    :param elements: of a sequence: the number of the first that is shown, and of the one after the last
-    :param of_elements: how many there are in all
+    :param elements: number of the first element shown, and of the one after the last
+    :param of_elements: number of elements in all
     """
 
     notes: list[str] = field(default_factory=list)
@@ -158,12 +158,12 @@ class Shown:
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON makes of an object that it does not know. Its inverse is :func:`rebuilt`."""
+    """Return what JSON holds for an object that it does not know. :func:`rebuilt` is the inverse."""
     return vars(value) if is_dataclass(value) else base64.b64encode(value).decode()
 
 
 def rebuilt(kind: Any, value: Any) -> Any:
-    """Return a value of a type from what JSON made of it.
+    """Rebuild a value of a type from what JSON holds.
 
     :raises TypeError: if it is of another type
     """
@@ -193,7 +193,7 @@ _short.maxlevel = 6
 
 
 def cell(value: Any) -> str | None:
-    """A value in a few characters; None if it is missing."""
+    """Return a value in a few characters; None if it is missing."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, float) and value != value:
@@ -209,9 +209,9 @@ def cell(value: Any) -> str | None:
 
 
 _REPR = (dict, list, tuple, set, frozenset, int)
-"""What is shown as Python writes it, shortened: it may be long."""
+"""Types that are shown as Python writes them, shortened because they may be long."""
 
 
 def cut(text: str) -> str:
-    """Text for a cell."""
+    """Shorten a text for a cell."""
     return text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,4 +1,4 @@
-"""Stored tables: some rows and columns of them, and what Parquet says about all rows."""
+"""Stored tables: some rows and columns, and what Parquet says about all rows."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from include.s3_xcom.mapped.stored_columns import fetch_footer, is_frame
 from include.s3_xcom.reference import human_size
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Memory of the rows of a table after which no more are decoded."""
+"""Bytes of decoded rows after which no more are decoded."""
 
 DECODED_BYTES = 128 * 1024 * 1024
-"""Memory of the rows that are decoded at once, unless ROWS take more."""
+"""Bytes of rows decoded at once, unless ROWS rows take more."""
 
 MAX_STATISTICS = 20_000
-"""How many are read; each takes some microseconds."""
+"""Statistics read at most; each takes some microseconds."""
 
 
 def look(file: AskedFile, at: At) -> Shown:
-    """An object that is a Parquet file."""
+    """Return what to show of a Parquet file."""
     table = StoredTable.opened(file)
     if table is None:
         words = f"more than {human_size(MAX_BYTES)} to read"
@@ -46,10 +46,10 @@ def look(file: AskedFile, at: At) -> Shown:
 
 
 class StoredTable:
-    """A table in a Parquet file, of which some is read.
+    """A table in a Parquet file that is read in part.
 
-    :ivar rows: how many it has
-    :ivar count: how many columns it has, without those of its index
+    :ivar rows: number of its rows
+    :ivar count: number of its columns, without those of its index
     """
 
     def __init__(self, file: AskedFile, parquet: pq.ParquetFile) -> None:
@@ -64,10 +64,7 @@ class StoredTable:
 
     @classmethod
     def opened(cls, file: AskedFile) -> StoredTable | None:
-        """The table, with the file's footer read; None if that is too long.
-
-        :raises FormatError: if it is no Parquet
-        """
+        """Open the table by its footer; return None if the footer is too long to read."""
         try:
             if file.size() <= WHOLE_BYTES:
                 file.part(0, file.size())
@@ -79,7 +76,7 @@ class StoredTable:
             raise FormatError(f"The stored data is no valid Parquet ({type(error).__name__}).") from None
 
     def described(self, positions: Sequence[int]) -> list[Column]:
-        """What Parquet says about some columns: the smallest and largest value, and how many are missing."""
+        """Return what Parquet says about some columns: smallest and largest value, number of missing ones."""
         groups = [self._parquet.metadata.row_group(i) for i in range(self._parquet.num_row_groups)]
         specs = frames.specs_of(self._metadata) if self._is_frame else []
         described = []
@@ -98,10 +95,10 @@ class StoredTable:
         self, column: Column, chunks: list[pq.ColumnChunkMetaData], kind: pa.DataType, spec: dict[str, Any]
     ) -> Column:
         statistics = [chunk.statistics for chunk in chunks]
-        # JSON has texts for the values, and for None.
+        # JSON stores the values, and None, as texts: statistics of these say nothing about the values.
         if spec.get("content") == "json" or not all(each and each.has_null_count for each in statistics):
             return column
-        # Parquet counts NaN among numbers, and what is missing within lists.
+        # Parquet counts NaN as a number, and counts missing values within lists.
         has_others = pa.types.is_nested(kind) or (pa.types.is_floating(kind) and spec.get("kind") != "numpy")
         nulls = None if has_others else sum(each.null_count for each in statistics)
         least, most = self._limits([each for each in statistics if each.num_values], kind, spec)
@@ -110,29 +107,29 @@ class StoredTable:
     def _limits(
         self, statistics: list[Any], kind: pa.DataType, spec: dict[str, Any]
     ) -> tuple[str | None, str | None]:
-        """Return the smallest and the largest value; None where Parquet does not tell both for all rows."""
+        """Return the smallest and the largest value; None if Parquet does not tell both for all rows."""
         is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         writer = str(self._parquet.metadata.created_by)
-        if is_text and not writer.startswith("parquet-cpp-arrow"):  # others cut them
+        if is_text and not writer.startswith("parquet-cpp-arrow"):  # other writers cut long texts
             return None, None
         try:
             limits = [(each.min, each.max) for each in statistics if each.has_min_max]
-            # pyarrow 11 reads one that is not there as an empty text.
+            # pyarrow 11 reads a missing limit as an empty text.
             is_known = all(low <= high and not (is_text and "" in (low, high)) for low, high in limits)
             if not limits or len(limits) < len(statistics) or not is_known or not _has_order(kind, spec):
                 return None, None
             ends = min(low for low, _ in limits), max(high for _, high in limits)
             if pa.types.is_floating(kind):
-                ends = ends[0] + 0.0, ends[1] + 0.0  # Parquet has -0.0 for the smallest 0.0
+                ends = ends[0] + 0.0, ends[1] + 0.0  # the smallest 0.0 is stored as -0.0
             pair = pa.chunked_array([pa.array(ends, kind)])
             values = pd.Series(parquet_columns.decode(pair, spec)) if spec else columns.arrow_values(pair)
             least, most = map(cell, values)
         except (ValueError, TypeError, OverflowError, pa.ArrowException, FormatError):
-            return None, None  # Python has no year 10,000, and pandas 1.5 not all units of time
+            return None, None  # Python has no year 10,000, and pandas 1.5 lacks some units of time
         return least, most
 
     def values(self, row: int, wanted: Sequence[int]) -> tuple[Values, list[str]]:
-        """Some rows from one on, of as many of the columns wanted as may be read; and notes about them."""
+        """Return rows from ``row`` on, for as many of the ``wanted`` columns as may be read, and notes."""
         if not self._schema.names:
             return self._without_columns(row), []
         group, start = self._group_of(row)
@@ -154,7 +151,7 @@ class StoredTable:
         return values, notes
 
     def _without_columns(self, row: int) -> Values:
-        """Of a frame that has rows alone: a range that is its index."""
+        """Return the rows of a frame without columns, whose index is a range."""
         if not self._is_frame:
             return Values([])
         frame = frames.from_table(self._parquet.read())
@@ -162,7 +159,7 @@ class StoredTable:
         return columns.of_frame(frame[row : row + ROWS])
 
     def _group_of(self, row: int) -> tuple[int, int]:
-        """The number of the row group that holds a row, and the number of its first row."""
+        """Return the number of the row group that holds a row, and the number of its first row."""
         start = 0
         for number in range(self._parquet.num_row_groups):
             rows = self._parquet.metadata.row_group(number).num_rows
@@ -172,7 +169,7 @@ class StoredTable:
         return 0, 0
 
     def _read(self, group: int, wanted: Sequence[int]) -> list[int] | None:
-        """Read as many of some columns as may still be read; None if not even one may, or the index."""
+        """Read as many of the columns as the limit allows; return None if that is none, or not the index."""
         if not self._parquet.num_row_groups:
             return list(wanted)
         index = list(range(self.count, len(self._schema.names)))
@@ -193,7 +190,7 @@ class StoredTable:
         return fitting[len(index) :]
 
     def _chunks(self, group: int, position: int) -> list[pq.ColumnChunkMetaData]:
-        """Return what Parquet stores of a column in a row group."""
+        """Return the metadata of the column chunks of a column in a row group."""
         return [self._parquet.metadata.row_group(group).column(leaf) for leaf in self._leaves[position]]
 
     def _rows_of(self, group: int, offset: int, positions: list[int]) -> pa.Table:
@@ -201,7 +198,7 @@ class StoredTable:
         names = [self._schema.names[i] for i in positions] + self._schema.names[self.count :]
         if not self._parquet.num_row_groups or not names:
             return self._schema.empty_table().select(names)
-        # A row may hold all that is stored of a column: the one value of a dictionary.
+        # One row may hold all the bytes of a column: a dictionary with one value.
         largest = sum(chunk.total_uncompressed_size for i in positions for chunk in self._chunks(group, i))
         at_once = max(ROWS, min(CHARTED_ROWS, DECODED_BYTES // max(1, largest)))
         taken, kept_bytes, batches = 0, 0, []
@@ -220,19 +217,19 @@ class StoredTable:
         return table.select(names).slice(max(0, offset - (taken - table.num_rows)), CHARTED_ROWS)
 
     def _decoded(self, table: pa.Table, first: int, positions: list[int]) -> tuple[Values, list[str]]:
-        """The values as they were pushed; as they are stored, where they cannot be rebuilt here."""
+        """Return the values as they were pushed, or as they are stored if they cannot be rebuilt here."""
         if not self._is_frame:
             return columns.of_arrow(table, first), []
         try:
             return columns.of_frame(frames.from_some(table, self._metadata, first, positions)), []
-        except Exception as error:  # what lies in a bucket can be wrong in any way
+        except Exception as error:  # an object in the bucket may be damaged in any way
             why = "holds objects of classes" if isinstance(error, FormatError) else "cannot be rebuilt here"
             shown = table.select(range(len(positions)))
             return columns.of_arrow(shown, first), [f"It {why}, and is shown as it is stored."]
 
 
 def _leaves(schema: pa.Schema) -> list[range]:
-    """The numbers of the columns that Parquet stores each column of a table in: one, but of nested ones."""
+    """Return the numbers of the Parquet columns of each column of a table; nested ones have several."""
     leaves, start = [], 0
     for kind in schema.types:
         count = _count_leaves(kind)
@@ -251,7 +248,7 @@ def _count_leaves(kind: pa.DataType) -> int:
 
 
 def _has_order(kind: pa.DataType, spec: dict[str, Any]) -> bool:
-    """Return whether what is stored of a column has the order of what it holds."""
+    """Return whether the stored form of a column sorts as its values do."""
     types = pa.types
     plain = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
     moments = (types.is_date, types.is_timestamp, types.is_decimal)
@@ -261,13 +258,13 @@ def _has_order(kind: pa.DataType, spec: dict[str, Any]) -> bool:
 
 
 def _plain_bytes(array: pa.Array) -> int:
-    """What the values take at most when each stands for itself."""
+    """Return the most bytes that the values take once a dictionary is expanded."""
     is_dictionary = pa.types.is_dictionary(array.type)
     return len(array) * array.dictionary.nbytes if is_dictionary else array.nbytes
 
 
 def look_at_arrow(file: AskedFile, at: At) -> Shown:
-    """An object that is an Arrow file."""
+    """Return what to show of an Arrow file."""
     if file.size() > WHOLE_BYTES:
         return Shown(
             [f"An Arrow file of more than {human_size(WHOLE_BYTES)} has no part that could be shown."]
@@ -276,7 +273,7 @@ def look_at_arrow(file: AskedFile, at: At) -> Shown:
 
 
 def of_arrow_table(table: pa.Table, at: At) -> Shown:
-    """A table in memory."""
+    """Return what to show of a table in memory."""
     count = table.num_columns
     at = at.within(table.num_rows, count)
     some = table.slice(at.row, min(CHARTED_ROWS, table.num_rows)).select(at.columns(count))

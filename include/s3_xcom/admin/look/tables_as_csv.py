@@ -1,7 +1,7 @@
 """Tables as CSV, in pieces.
 
-Times have one format from the first row to the last: pyarrow's follows from their type, pandas would choose
-one for each piece.
+Times have one format from the first row to the last: pyarrow derives it from their type, while pandas would
+choose one for each piece.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from include.s3_xcom.mapped import stored_columns
 from include.s3_xcom.mapped.batches import WIDE_CODEC
 
 ROWS, CELLS = 10_000, 200_000
-"""Rows of a table that are decoded at once, and cells that are made text at once."""
+"""Rows of a table decoded at a time, and cells made into text at a time."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Starts of texts that spreadsheets take for formulas: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""First characters of formulas in spreadsheets: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 _Text = Callable[[Any], Any]
 
 
 def pieces(file: AskedFile, for_spreadsheets: bool) -> Iterator[bytes]:
-    """Make a table CSV, with its index where that is no range of numbers.
+    """Write a table as CSV, with its index unless that is a range of numbers.
 
-    :param for_spreadsheets: whether no text may be taken for a formula, and times end in milliseconds, for
-        spreadsheets know no parts of them
+    :param for_spreadsheets: whether texts are kept from being taken for formulas, and times cut to
+        milliseconds, the finest that spreadsheets know
     :raises FormatError: if it is no table, or holds objects of classes
     """
     is_wide = file.reference.info.codec == WIDE_CODEC
@@ -74,7 +74,7 @@ def _as_frame(value: Any, start: int, rows: int) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame, with_header: bool, text: _Text) -> bytes:
-    """Return lines that end in CR and LF (RFC 4180), so that both are quoted where they stand in a text."""
+    """Return lines that end in CR and LF (RFC 4180), so that both are quoted within a text."""
     columns = (frame.iloc[:, i].reset_index(drop=True) for i in range(frame.shape[1]))
     texts = {i: _column_of_texts(column, text) for i, column in enumerate(columns)}
     made = pd.DataFrame(texts, index=range(len(frame)))
@@ -100,7 +100,7 @@ def _index_of_texts(index: pd.Index, text: _Text) -> pd.Index:
 
 
 def _exact_text(value: Any) -> Any:
-    """Return a time as a text of all of it, as long as any other of its type; any other value as it is."""
+    """Return a time as a full text, of one length for all times of its type; other values as they are."""
     if isinstance(value, datetime.datetime) and value is not pd.NaT:
         text = value.isoformat(" ", "microseconds")
         is_finer = isinstance(value, pd.Timestamp) and getattr(value, "unit", "ns") == "ns"

@@ -1,4 +1,4 @@
-"""Texts and bytes."""
+"""Texts and bytes to show."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ BYTES_A_LINE, LINES = 16, 64
 
 
 def look(file: AskedFile, at: At) -> Shown:
-    """An object that is text."""
+    """Return what to show of a text."""
     return of_text(*file.head())
 
 
 def look_at_bytes(file: AskedFile, at: At) -> Shown:
-    """An object that is any bytes."""
+    """Return what to show of bytes."""
     data, is_all = file.head()
     return Shown([_how_much(data, is_all, BYTES_A_LINE * LINES, "bytes")], text=hexadecimal(data))
 
 
 def of_text(data: bytes, is_all: bool) -> Shown:
-    """The start of a text; of what is none, its bytes.
+    """Return the start of a text to show; of data that is no text, its bytes.
 
-    :param is_all: whether there is no more
+    :param is_all: whether the data is complete
     """
     text = decoded(data, is_all)
     if text is None:
@@ -36,7 +36,7 @@ def of_text(data: bytes, is_all: bool) -> Shown:
 
 
 def decoded(data: bytes, is_all: bool) -> str | None:
-    """The start of a text in UTF-8, which may be cut within a character; None if it is none."""
+    """Decode the start of a text in UTF-8, which may be cut within a character; None if it is no text."""
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(data, final=is_all)
     except UnicodeDecodeError:
@@ -50,7 +50,7 @@ def _how_much(data: bytes | str, is_all: bool, limit: int, unit: str) -> str:
 
 
 def hexadecimal(data: bytes) -> str:
-    """The first bytes as numbers, and beside them as characters where they are some."""
+    """Return the first bytes as hexadecimal numbers, with printable characters beside them."""
     lines = []
     for start in range(0, min(len(data), BYTES_A_LINE * LINES), BYTES_A_LINE):
         part = data[start : start + BYTES_A_LINE]

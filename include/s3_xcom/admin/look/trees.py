@@ -1,4 +1,4 @@
-"""Dicts, lists and the like as a tree."""
+"""Dicts, lists and other containers as a tree."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from include.s3_xcom.admin.look.texts import of_text
 from include.s3_xcom.errors import FormatError
 
 CHILDREN, NODES, DEPTH = 100, 3000, 40
-"""Of a value, of a tree, and how deep it is shown."""
+"""Most children of a value, most values in a tree, and levels shown."""
 
 
 def look(file: AskedFile, at: At) -> Shown:
-    """An object that is JSON, with or without tags."""
+    """Return what to show of JSON, with or without tags."""
     data, is_all = file.head()
     if not is_all:
         return of_text(data, is_all=False)
@@ -26,14 +26,14 @@ def look(file: AskedFile, at: At) -> Shown:
 
 
 def of_json(data: bytes, codec: str) -> Shown:
-    """The value in some JSON.
+    """Return the value to show that some JSON holds.
 
     :param codec: ``json`` or ``tagged``
     """
     try:
         return Shown(tree=tree(codecs.decode(codec, data, file_within)))
     except FormatError:
-        pass  # it holds what is not rebuilt here, such as a class; or it is no JSON
+        pass  # it is no JSON, or holds a value that is not rebuilt here, such as a class
     try:
         notes = [] if codec == "json" else ["Objects of classes are shown as they are stored."]
         return Shown(notes, tree=tree(json.loads(data)))
@@ -42,23 +42,23 @@ def of_json(data: bytes, codec: str) -> Shown:
 
 
 def file_within(tag: Mapping[str, Any]) -> str:
-    """What stands for a File within a value, which is an object of its own."""
+    """Return a text for a File within a value, which is stored as a separate object."""
     return f"File {tag['name']}, {tag['size']:,} bytes"
 
 
 def tree(value: Any, label: str = "") -> Node:
-    """A value as a tree."""
+    """Return a value as a tree."""
     return _Planter().plant(value, label, 0)
 
 
 def of_several(values: Iterable[tuple[str, Any]]) -> list[Node]:
-    """Labelled values as trees, which are bounded together."""
+    """Return labelled values as trees that share one limit of size."""
     planter = _Planter()
     return [planter.plant(value, label, 1) for label, value in islice(values, CHILDREN)]
 
 
 def parts_of(value: Any) -> Iterable[tuple[str, Any]] | None:
-    """What a value holds, with a label for each; None if it holds nothing."""
+    """Return the values that a container holds, each with a label; None if it is no container."""
     if isinstance(value, Mapping):
         return ((key if type(key) is str else repr(key), each) for key, each in value.items())
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Values in memory, such as the members of an archive."""
+"""Values in memory to show, such as the members of an archive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from include.s3_xcom.admin.look.shown import At, Shown
 
 
 def of_value(value: Any, at: At) -> Shown:
-    """Some of a value of any kind.
+    """Return what to show of any value.
 
-    :param at: from where on, if it is a table
+    :param at: position from which a table is shown
     """
     module = type(value).__module__.partition(".")[0]
     if module == "pandas":

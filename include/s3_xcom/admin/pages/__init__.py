@@ -1,1 +1,1 @@
-"""The pages of the UI, for any web framework: :class:`.site.Site` answers requests, a view passes them on."""
+"""Pages of the UI, for any web framework: :class:`.site.Site` answers requests that a view passes on."""

@@ -1,4 +1,4 @@
-"""Charts as SVG. Whatever comes from a value is escaped."""
+"""Charts as SVG. Everything that comes from a value is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHADES = 9
 
 
 def histogram(bars: Bars) -> Markup:
-    """How the values of a column spread: a bar for each range of them."""
+    """Draw a bar for each range of a column's values."""
     most = max(count for _, count in bars.bars)
     width = _WIDTH / len(bars.bars)
     drawn = []
@@ -31,7 +31,7 @@ def histogram(bars: Bars) -> Markup:
 
 
 def plot(plot: Plot) -> Markup:
-    """Numbers as a line, or as a map of shades."""
+    """Draw numbers as a line, or as a map of shades."""
     return _line(plot) if len(plot.rows) == 1 else _map(plot)
 
 
@@ -69,7 +69,7 @@ def _limits(plot: Plot) -> tuple[float, float]:
 
 
 def _share(value: float, least: float, most: float) -> float:
-    """Where a number is between two others: 0 to 1. Halves, for the span of all is no number any more."""
+    """Return the position of a value from least (0) to most (1). Halves keep the span a finite number."""
     span = most / 2 - least / 2
     return (value / 2 - least / 2) / span if span else 0.0
 

@@ -1,4 +1,4 @@
-"""Objects as downloads, in pieces: little is in memory at a time."""
+"""Objects as downloads, in pieces, so that little is in memory at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIECE_BYTES = 1024 * 1024
 
 
 def is_table(reference: Reference) -> bool:
-    """Whether there is a CSV of it."""
+    """Return whether a CSV of the object can be made."""
     if reference.info.codec == WIDE_CODEC:
         return reference.info.layout is not None
     codec = reference.info.codec
@@ -27,7 +27,7 @@ def is_table(reference: Reference) -> bool:
 
 
 def as_it_is(store: Store, reference: Reference) -> Iterator[bytes]:
-    """The object's bytes.
+    """Return the object's bytes, in pieces.
 
     :raises BadReferenceError: if the reference must not be followed
     :raises StorageError: if S3 does not give it, also while it is read
@@ -44,10 +44,9 @@ def as_it_is(store: Store, reference: Reference) -> Iterator[bytes]:
 
 
 def as_csv(store: Store, reference: Reference, for_spreadsheets: bool = False) -> Iterator[bytes]:
-    """Return a table as CSV, with its index where that is no range of numbers. Errors as of :func:`as_it_is`.
+    """Return a table as CSV, with its index unless that is a range. Raises what :func:`as_it_is` raises.
 
     :param for_spreadsheets: whether texts that spreadsheets would take for formulas begin with an apostrophe
-
     :raises FormatError: if it is no table, holds objects of classes, or takes too much memory or time
     :raises BusyError: if too many are made already
     """
@@ -60,7 +59,7 @@ def as_csv(store: Store, reference: Reference, for_spreadsheets: bool = False) -
 
     texts = apart.run("csv", reference, {"left": 0, "for_spreadsheets": for_spreadsheets}, give)
     with located(reference):
-        first = next(texts, b"")  # what is wrong shows before anything is sent
+        first = next(texts, b"")  # an error shows before anything is sent
 
     def pieces() -> Iterator[bytes]:
         yield first

@@ -1,4 +1,4 @@
-"""The pages about the data of XComs: what they answer to a request, whatever passes it on."""
+"""Pages about the data of XComs: their answers to requests, in any web framework."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
-"""Of every answer. No script but the page's own runs, whatever a value holds."""
+"""Headers of every answer. The browser runs only the page's script, whatever a value holds."""
 
 _ASSETS = {"style.css": "text/css; charset=utf-8", "theme.js": "text/javascript; charset=utf-8"}
 
@@ -57,7 +57,7 @@ _STATUS: list[tuple[type[XComError], int]] = [
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered to a request.
+    """An answer to a request.
 
     :param body: a page, or the pieces of a download
     """
@@ -72,16 +72,16 @@ class Answer:
 
 
 class ForbiddenError(Exception):
-    """Whoever asks may not see it."""
+    """A request for something that the person may not see."""
 
 
 class Site:
-    """The pages, for whoever asks.
+    """The pages, for the person who asks.
 
-    :param may_read: whether that person may read the XComs of a DAG
-    :param url: of a page of this site: called with its name and its parameters
-    :param task_url: of the page of Airflow's about a task instance
-    :param home_url: of Airflow's first page
+    :param may_read: tells whether that person may read the XComs of a DAG
+    :param url: returns the URL of a page of this site, by its name and parameters
+    :param task_url: returns the URL of Airflow's page about a task instance
+    :param home_url: URL of Airflow's first page
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Site:
         return Answer(200, pieces, headers)
 
     def _check_key(self, key: str, settings: Settings) -> None:
-        if not keys.is_key(key, settings) or "\0" in unquote(key):  # which the database does not take
+        if not keys.is_key(key, settings) or "\0" in unquote(key):  # the database refuses NUL
             raise ForbiddenError
         self._check(keys.parse_ids(key)["dag_id"])
 
@@ -201,7 +201,7 @@ class Site:
 
     def _page(self, status: int, template: str, **values: Any) -> Answer:
         text = _templates().get_template(template).render(url=self._url, home_url=self._home_url, **values)
-        # Texts may hold halves of surrogate pairs, which UTF-8 does not have.
+        # Texts may hold lone surrogates, which UTF-8 cannot encode.
         return Answer(status, text.encode("utf-8", "backslashreplace").decode())
 
 
@@ -227,7 +227,7 @@ def _file_name(reference: Reference, as_csv: bool) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in one or two of its units: ``3 d 4 h``."""
+    """Return a time in its one or two largest units: ``3 d 4 h``."""
     units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
     left, words = int(seconds), []
     for name, length in units:
