@@ -1,4 +1,4 @@
-"""A frame decoded while it comes: each row group as soon as it is there."""
+"""A frame decoded while it comes: each row group as soon as its bytes are there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.s3_xcom.codecs.parquet import columns, frames, indexes, tables
 
 
 def decode(body: memoryview, pulling: Pulling) -> Any:
-    """As :func:`frames.decode`, of bytes of which not all are there yet."""
+    """Decode a frame as :func:`frames.decode` does, while its bytes come."""
     file = tables.open_file(body, pulling)
     metadata = file.schema_arrow.metadata or {}
     if frames.PARTS_KEY in metadata or not file.num_row_groups:
@@ -33,7 +33,7 @@ def decode(body: memoryview, pulling: Pulling) -> Any:
 
 
 class _Column:
-    """One column, row group by row group: in place where its values are an array of numpy's."""
+    """One column, filled row group by row group: in place if its values are an array of numpy's."""
 
     def __init__(self, spec: columns.Spec, rows: int) -> None:
         self._spec = spec
@@ -54,7 +54,7 @@ class _Column:
             self._rows += len(array)
 
     def values(self) -> columns.Values:
-        """All of it."""
+        """Return the values of all row groups."""
         if self._array is not None:
             return self._array
         chunks = [chunk for array in self._chunks for chunk in array.chunks]

@@ -1,14 +1,14 @@
-"""Arrow's types that Parquet takes, and pyarrow does not read again: stored as types that it does.
+"""Arrow types that Parquet takes but pyarrow does not read back: they are stored as types that it does.
 
 ======================  =======================================================================
 type                    stored as
 ======================  =======================================================================
-dictionary              its values; the dictionary stands beside the column
+dictionary              its values; the dictionary is kept beside the column
 fixed_size_list         list
 null, within others     bool
 decimal of scale < 0    decimal of scale 0
 timestamp[s]            int64, if a time is beyond what milliseconds hold
-list, struct, map       the same of what these are stored as; a map as a list of structs
+list, struct, map       the same type of the stored types of its values; a map as a list of structs
 ======================  =======================================================================
 
 An example, whose dictionary is ["b", "a"]::
@@ -40,13 +40,13 @@ _KEPT = {
     *("string", "large_string", "binary", "large_binary"),
     *("date32[day]", "date64[ms]", "time32[s]", "time32[ms]", "time64[us]", "time64[ns]"),
 }
-"""Types that come back from Parquet, by their names; :func:`_is_kept` has the families of types."""
+"""Names of types that come back from Parquet; :func:`_is_kept` has the families of types."""
 
 
 def stored(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[pa.Array]]:
     """Return an array as Parquet keeps it, and the dictionaries in it, for :func:`rebuilt`.
 
-    :raises UnsupportedValueError: if it would not come back as it is
+    :raises UnsupportedValueError: if it would come back changed
     """
     kind = array.type
     dictionaries: list[pa.Array] = []
@@ -64,21 +64,21 @@ def stored(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[pa.Array]]:
 
 
 def rebuilt(array: pa.ChunkedArray, kind: pa.DataType, dictionaries: list[pa.Array]) -> pa.ChunkedArray:
-    """Return an array of its own type again. Inverse of :func:`stored`."""
+    """Return an array in its original type. Inverse of :func:`stored`."""
     if not _is_changed(kind):
         return _named_as(array, kind)
     return pa.chunked_array([_rebuilt(chunk, kind, iter(dictionaries)) for chunk in array.chunks], kind)
 
 
 def _named_as(array: Arrow, kind: pa.DataType) -> Arrow:
-    """Return an array with the names of a type's fields: Parquet names those of some types anew."""
+    """Return an array with the field names of ``kind``: Parquet renames the fields of some types."""
     return array if str(array.type) == str(kind) else array.cast(kind)
 
 
 def _in_one(array: pa.ChunkedArray) -> pa.Array:
-    """Return an array in one piece; each dictionary in it is one then.
+    """Return a chunked array as one array, in which each dictionary is one.
 
-    :raises pyarrow.ArrowInvalid: if it has more texts than one piece holds
+    :raises pyarrow.ArrowInvalid: if it has more bytes of text than one array holds
     """
     whole = array.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):
@@ -89,7 +89,7 @@ def _in_one(array: pa.ChunkedArray) -> pa.Array:
 
 
 def _is_changed(kind: pa.DataType, *, is_within: bool = False) -> bool:
-    """Return whether a type may be stored as another."""
+    """Return whether a type may be stored as another type."""
     types = pa.types
     if types.is_null(kind):
         return is_within
@@ -113,7 +113,7 @@ def _children(kind: pa.DataType) -> list[pa.DataType]:
 
 
 def _is_kept(kind: pa.DataType) -> bool:
-    """Return whether arrays of a type are known to come back from Parquet. Others are tried."""
+    """Return whether arrays of a type are known to come back from Parquet. Other types are tried."""
     types = pa.types
     families = (types.is_timestamp, types.is_duration, types.is_decimal, types.is_fixed_size_binary)
     if str(kind) in _KEPT or any(family(kind) for family in families) or types.is_null(kind):
@@ -152,7 +152,7 @@ def _stored(array: pa.Array, dictionaries: list[pa.Array]) -> pa.Array:
 
 
 def stored_seconds(array: pa.Array) -> pa.Array:
-    """Return times in seconds as integers if one is beyond what milliseconds hold; others as they are."""
+    """Return times in seconds, as integers if one is beyond what milliseconds hold."""
     if array.type.unit != "s":
         return array
     seconds = array.cast(pa.int64())
@@ -181,7 +181,7 @@ def _rebuilt(array: pa.Array, kind: pa.DataType, dictionaries: Iterator[pa.Array
     values = _rebuilt(_values(array), kind.value_type, dictionaries)
     if not types.is_fixed_size_list(kind):
         return _lists(kind, values, array)
-    # A null has room for its values as well.
+    # In a fixed-size list, a null takes as much room as values do.
     is_valid = _is_valid(array)
     starts = (np.cumsum(is_valid) - 1) * kind.list_size
     places = (starts[:, np.newaxis] + np.arange(kind.list_size)).ravel()
@@ -194,12 +194,12 @@ def _entries(kind: pa.MapType) -> pa.StructType:
 
 
 def _struct(kind: pa.DataType, fields: list[pa.Array], like: pa.Array) -> pa.Array:
-    """Return structs of some fields, with nulls where another array has them."""
+    """Return structs of some fields, with nulls where ``like`` has them."""
     return pa.Array.from_buffers(kind, len(like), [_validity(like)], children=fields)
 
 
 def _lists(kind: pa.DataType, values: pa.Array, like: pa.Array) -> pa.Array:
-    """Return lists of as many values each as those of another array, with nulls where it has them."""
+    """Return lists as long as those of ``like``, with nulls where it has them."""
     is_valid = _is_valid(like)
     if pa.types.is_fixed_size_list(like.type):
         lengths = np.where(is_valid, like.type.list_size, 0)
@@ -211,8 +211,8 @@ def _lists(kind: pa.DataType, values: pa.Array, like: pa.Array) -> pa.Array:
 
 
 def _values(array: pa.Array) -> pa.Array:
-    """Return the values of all lists that are no null, one behind the other."""
-    if array.null_count == len(array):  # pyarrow 11 fails to flatten fixed lists then
+    """Return the values of all lists that are not null, one after the other."""
+    if array.null_count == len(array):  # pyarrow 11 fails to flatten fixed-size lists then
         return pa.array([], array.type.value_type)
     return array.flatten()
 
@@ -226,9 +226,9 @@ def _validity(array: pa.Array) -> pa.Buffer | None:
 
 
 def _searchable(dictionary: pa.Array) -> pa.Array:
-    """Return a dictionary in which each value is found again.
+    """Return a dictionary after checking that each of its values can be looked up.
 
-    :raises pyarrow.ArrowException: if it is none
+    :raises pyarrow.ArrowException: if one cannot
     """
     found = pc.index_in(dictionary, value_set=dictionary)
     if dictionary.null_count or found.to_pylist() != list(range(len(dictionary))):
@@ -237,14 +237,14 @@ def _searchable(dictionary: pa.Array) -> pa.Array:
 
 
 def _try(array: pa.ChunkedArray) -> None:
-    """Write an array and read it again, in two row groups.
+    """Write an array in two row groups, and check that it is read back equal.
 
-    :raises pyarrow.ArrowException: if it is another then
+    :raises pyarrow.ArrowException: if it is not
     """
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"x": array}), sink, version="2.6", row_group_size=max(1, (len(array) + 1) // 2))
     again = rebuilt(pq.read_table(pa.BufferReader(sink.getvalue())).column(0), array.type, [])
     again.validate(full=True)
-    # NaN equals nothing, but its text does.
+    # NaN does not equal itself, but its text does.
     if not again.equals(array) and str(again.to_pylist()) != str(array.to_pylist()):
         raise pa.ArrowInvalid

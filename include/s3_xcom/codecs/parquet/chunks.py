@@ -1,7 +1,7 @@
-"""Frames that come one after the other, as tables of one schema: of each, only itself is known.
+"""Frames that come one after the other, as tables of one schema; later frames are not known in advance.
 
-So a column of objects gets a type from the first frame that those to come can have as well: Decimals as many
-digits as there can be, dicts and lists JSON. A later frame is fitted to it, or refused.
+So the first frame gives a column of objects a type that later frames fit into as well: Decimals get as many
+digits as possible, dicts and lists become JSON. A later frame is fitted to that type, or refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from include.s3_xcom.codecs.parquet.object_types import MAX_DIGITS
 from include.s3_xcom.errors import UnsupportedValueError
 
 PLACES = 18
-"""Digits behind the point for Decimals of several exponents, if the first frame needs no more."""
+"""Digits after the decimal point for Decimals of several exponents, if the first frame needs no more."""
 
 
 Kind = tuple[pa.DataType, str]
-"""Arrow's type of a column, and of objects, what they are."""
+"""Arrow type of a column, and for objects the content of its specification."""
 
 
 class Chunks:
@@ -31,11 +31,11 @@ class Chunks:
 
     def __init__(self) -> None:
         self._schema: pa.Schema | None = None
-        self._first = pd.DataFrame()  # without its rows
+        self._first = pd.DataFrame()  # without rows
         self._kinds: list[Kind] = []
 
     def table(self, frame: pd.DataFrame) -> pa.Table:
-        """A frame as a table of the schema that the first one had.
+        """Return a frame as a table of the schema that the first frame had.
 
         :raises UnsupportedValueError: if it cannot be pushed, or has other columns, or other types
         """
@@ -46,7 +46,7 @@ class Chunks:
         self.check(frame)
         kinds = iter(self._kinds)
         table = frames.to_table(frame, lambda values: _fitted(values, next(kinds, None)))
-        if not table.schema.equals(self._schema):  # names and types
+        if not table.schema.equals(self._schema):  # compares names and types
             raise _other_types(table.schema, self._schema, frame.columns)
         return table
 
@@ -56,16 +56,16 @@ class Chunks:
         return array, spec
 
     def check(self, frame: pd.DataFrame) -> None:
-        """Refuse a frame of other columns, dtypes, or another kind of index than the first.
+        """Refuse a frame whose columns, dtypes or kind of index differ from those of the first.
 
-        :raises UnsupportedValueError: if it is one
+        :raises UnsupportedValueError: if they differ
         """
         if self._schema is not None:
             _check_alike(frame, self._first)
 
 
 def _other_types(found: pa.Schema, expected: pa.Schema, labels: pd.Index) -> UnsupportedValueError:
-    """Return the error for a frame that is stored as other types than the first."""
+    """Return the error for a frame whose columns are stored as other types than those of the first."""
     for label, field, first in zip(labels, found, expected):
         if field.type != first.type:
             return UnsupportedValueError(
@@ -99,25 +99,26 @@ def _dtypes(index: pd.Index) -> list[Any]:
 
 def _same_dtype(one: Any, other: Any) -> bool:
     if isinstance(one, pd.CategoricalDtype) and isinstance(other, pd.CategoricalDtype):
-        # Also in their order, which is that of the codes. To compare the dtypes would hash the categories.
+        # Categories must be in the same order, that of the codes. Comparing the dtypes would hash the
+        # categories.
         same = _same_dtype(one.categories.dtype, other.categories.dtype)
         return same and one.ordered == other.ordered and _are_same(one.categories, other.categories)
     if isinstance(one, pd.SparseDtype):
-        return repr(one) == repr(other)  # 0, 0.0 and -0.0 are equal, as fill values are
+        return repr(one) == repr(other)  # as fill values, 0, 0.0 and -0.0 compare equal
     return one == other
 
 
 def _are_same(one: pd.Index, other: pd.Index) -> bool:
-    """Return whether labels are the same. Equal ones may not be: Decimals of other exponents, 1 and True."""
+    """Return whether labels are the same. Equal ones may differ: Decimals of other exponents, 1 and True."""
     if not one.equals(other) or one.dtype.kind not in "Of":
         return one.equals(other)
     return tagged_json.dumps_many(list(one)) == tagged_json.dumps_many(list(other))
 
 
 def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
-    """As :func:`columns.encode`.
+    """Encode values as :func:`columns.encode` does, in a type that fits all frames.
 
-    :param kind: of the column in the first frame; None: this is the first
+    :param kind: kind of the column in the first frame; None: this is the first
     """
     expected, content = kind or (None, "")
     is_object = isinstance(values.dtype, np.dtype) and values.dtype.kind == "O"
@@ -145,9 +146,9 @@ def _fitted(values: columns.Values, kind: Kind | None) -> tuple[pa.Array, Spec]:
 
 
 def _widen_decimals(array: pa.Array, expected: pa.DataType | None) -> pa.Array:
-    """Decimals of one exponent with all digits; of several, with places beside them, and some to spare.
+    """Widen Decimals to all digits; those of several exponents to structs of value and places.
 
-    As they are where they do not fit what is expected.
+    They stay as they are if they do not fit ``expected``.
     """
     is_one = not pa.types.is_struct(array.type)
     if is_one and (expected is None or pa.types.is_decimal(expected)):
@@ -165,19 +166,19 @@ def _widen_decimals(array: pa.Array, expected: pa.DataType | None) -> pa.Array:
 
 
 def _values_of(expected: pa.DataType) -> pa.DataType | None:
-    """The type of the Decimals beside whose places they stand; None for other types."""
+    """Return the type of the values in structs of value and places; None for other types."""
     if not pa.types.is_struct(expected) or not pa.types.is_decimal(expected[0].type):
         return None
     return expected[0].type
 
 
 def _has_room(wide: pa.DataType, narrow: pa.DataType) -> bool:
-    """Whether Decimals fit into a type of more places. Arrow's cast does not look, and wraps around."""
+    """Return whether Decimals fit into a wider type. Arrow's cast does not check that, and wraps around."""
     return narrow.scale <= wide.scale and narrow.precision - narrow.scale <= wide.precision - wide.scale
 
 
 def _widen_moments(array: pa.Array) -> pa.Array:
-    """Times of one zone as those of several, which later frames may have."""
+    """Store times of one zone like times of several, which later frames may have."""
     if pa.types.is_struct(array.type):
         return array
     return _beside(array, pa.array(np.zeros(len(array), "i1")), "utc", "zone")

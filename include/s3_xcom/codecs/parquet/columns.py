@@ -1,6 +1,6 @@
-"""One pandas column as one Arrow array, and back with its dtype.
+"""One column of pandas as an Arrow array, and back with its dtype.
 
-Beside the array goes a specification, a JSON object: what the array alone does not tell.
+A specification, which is a JSON object, says what the array alone does not tell.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ Values = Any  # numpy.ndarray or pandas.api.extensions.ExtensionArray
 
 
 def values_of(series: pd.Series | pd.Index) -> Values:
-    """The values as numpy's array where they are one, as pandas' own otherwise."""
+    """Return the values as an array of numpy's if they are one, otherwise as an array of pandas'."""
     if isinstance(series, pd.RangeIndex) or isinstance(series.dtype, np.dtype):
         return series.to_numpy()
     return series.array
 
 
 def joined(arrays: list[Values]) -> Values:
-    """Values of one dtype, one behind the other."""
+    """Join values of one dtype."""
     if isinstance(arrays[0], np.ndarray):
-        return np.concatenate(arrays).astype(arrays[0].dtype, copy=False)  # in its own order of bytes
+        return np.concatenate(arrays).astype(arrays[0].dtype, copy=False)  # keeps the order of bytes
     return type(arrays[0])._concat_same_type(arrays)
 
 
 def to_index(values: Values, **options: Any) -> pd.Index:
-    """An Index of exactly these values: pandas guesses no other dtype."""
+    """Return an Index of exactly these values: pandas does not guess another dtype."""
     return pd.Index(values, dtype=values.dtype, **options)
 
 
 def encode_freq(index: pd.Index) -> Spec:
-    """The freq of an index, where it has one. That of periods is part of their dtype.
+    """Return the freq of an index, if it has one. The freq of periods belongs to their dtype.
 
-    :raises UnsupportedValueError: if it has no name to be found again by
+    :raises UnsupportedValueError: if it has no name by which it can be rebuilt
     """
     if getattr(index, "freq", None) is None or isinstance(index, pd.PeriodIndex):
         return {}
@@ -59,10 +59,10 @@ def encode_freq(index: pd.Index) -> Spec:
 
 
 def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
-    """An index with the freq of a specification. Inverse of :func:`encode_freq`.
+    """Set the freq of a specification on an index. Inverse of :func:`encode_freq`.
 
-    Also one that does not fit: pandas keeps the freq of an index through tz_convert(), where days in one zone
-    are none in another.
+    It need not fit: pandas keeps the freq of an index through tz_convert(), although days in one zone are not
+    days in another.
 
     :raises FormatError: if this pandas has no such freq
     """
@@ -79,12 +79,12 @@ def with_freq(index: pd.Index, spec: Spec) -> pd.Index:
     try:
         index.freq = freq
     except ValueError:
-        index._data._freq = freq  # which pandas' own methods set so
+        index._data._freq = freq  # pandas' methods set it like this
     return index
 
 
 def encode(values: Values) -> tuple[pa.Array, Spec]:
-    """The values of a Series or Index as Arrow, and the specification that decoding needs.
+    """Return the values of a Series or Index as Arrow, and the specification that decoding needs.
 
     :raises UnsupportedValueError: if they would come back changed
     """
@@ -105,12 +105,12 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
 
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
-    """Inverse of :func:`encode`."""
+    """Decode what :func:`encode` returned."""
     return _DECODERS[spec["kind"]](array, spec)
 
 
 def to_text(array: pa.Array | pa.ChunkedArray) -> str:
-    """A small Arrow array as text: an Arrow IPC stream in base64."""
+    """Return a small Arrow array as text: an Arrow IPC stream in base64."""
     sink = pa.BufferOutputStream()
     table = pa.table({"values": array})
     with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -119,7 +119,7 @@ def to_text(array: pa.Array | pa.ChunkedArray) -> str:
 
 
 def from_text(text: str) -> pa.ChunkedArray:
-    """Inverse of :func:`to_text`."""
+    """Read what :func:`to_text` returned."""
     return arrow.read_stream(base64.b64decode(text, validate=True)).column(0)
 
 
@@ -135,7 +135,7 @@ def _encode_numpy(values: np.ndarray) -> tuple[pa.Array, Spec]:
         array = pa.array(native)
         return (arrow_columns.stored_seconds(array) if dtype.kind == "M" else array), spec
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        # A missing number is a null, as in the Parquet that pandas itself writes.
+        # A missing number is stored as null, as pandas' writer of Parquet does.
         wide = native.astype("f4") if dtype.itemsize == 2 else native  # Parquet has no half floats
         return pa.array(wide, from_pandas=True), spec
     if dtype.kind == "c" and dtype.itemsize <= 16:
@@ -176,9 +176,9 @@ def _encode_extension(values: Values) -> tuple[pa.Array, Spec]:
 
 def _decode_extension(array: pa.ChunkedArray, spec: Spec) -> Values:
     if pa.types.is_large_string(array.type) and not pandas_releases.HAS_STR:
-        array = array.cast(pa.string())  # earlier releases take no other
+        array = array.cast(pa.string())  # earlier releases take only string
     dtype = pandas_releases.find_dtype(spec)
-    if isinstance(dtype, (pd.Float32Dtype, pd.Float64Dtype)):  # pandas 3 makes NA of NaN
+    if isinstance(dtype, (pd.Float32Dtype, pd.Float64Dtype)):  # pandas 3 would make NA of NaN
         mask = array.is_null().to_numpy()
         data = array.fill_null(1.0).to_numpy().astype(dtype.numpy_dtype, copy=True)
         return pd.arrays.FloatingArray(data, mask)
@@ -226,7 +226,7 @@ def _decode_category(array: pa.ChunkedArray, spec: Spec) -> pd.Categorical:
 
 
 def _codes(chunk: pa.DictionaryArray, texts: pd.Index) -> np.ndarray:
-    # Parquet keeps the values, but not the order of a dictionary.
+    # Parquet keeps the values of a dictionary, but not their order.
     positions = np.append(texts.get_indexer(chunk.dictionary.to_pylist()), -1)
     return positions[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
 
@@ -245,11 +245,11 @@ def _decode_interval(array: pa.ChunkedArray, spec: Spec) -> Values:
 def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
     try:
         array, inner = encode(values.to_dense())
-        # Its type counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
+        # The type of the fill value counts, too: Sparse[float64, 0] is not Sparse[float64, 0.0].
         spec = {"fill": tagged_json.to_json(values.fill_value), "index": values.kind, "spec": inner}
         again = _decode_sparse(pa.chunked_array([array]), tagged_json.loads(tagged_json.to_text(spec)))
         is_same = _tells(again) == _tells(values)
-    except (TypeError, ValueError, FormatError):  # pandas' functions lose some fill values, or fail for them
+    except (TypeError, ValueError, FormatError):  # pandas loses some fill values, or fails for them
         is_same = False
     if not is_same:
         raise _unsupported(values.dtype)
@@ -257,7 +257,7 @@ def _encode_sparse(values: Any) -> tuple[pa.Array, Spec]:
 
 
 def _tells(values: Any) -> tuple[Any, ...]:
-    """Return what a sparse array is made of, to be compared."""
+    """Return the content of a sparse array in a form that can be compared."""
     content = tagged_json.dumps_many(values.sp_values.tolist())
     places = values.sp_index.to_int_index().indices.tolist()
     return repr(values.dtype), type(values.fill_value), content, places
@@ -271,7 +271,7 @@ def _encode_arrow(values: Any) -> tuple[pa.Array, Spec]:
     array = values.__arrow_array__()
     whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     stored, dictionaries = arrow_columns.stored(whole)
-    spec = {"type": to_text(pa.chunked_array([], array.type))}  # of which no array has lost anything
+    spec = {"type": to_text(pa.chunked_array([], array.type))}  # the type as it is in an empty array
     if from_text(spec["type"]).type != array.type:
         raise _unsupported(values.dtype)
     return stored, spec | ({"dictionaries": list(map(to_text, dictionaries))} if dictionaries else {})

@@ -1,7 +1,7 @@
-"""Which columns have values that repeat: those get a dictionary in a Parquet file.
+"""Columns whose values repeat: these get a dictionary in a Parquet file.
 
-A dictionary of numbers takes longer to make than it saves. One of texts that are nearly all different takes
-as long as all the rest, and makes the file larger.
+A dictionary of numbers takes longer to make than it saves. A dictionary of texts that are nearly all
+different takes as long as all the rest, and makes the file larger.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MIN_ROWS = 10_000
-"""Of fewer, either way takes no time."""
+"""Rows below which a column is not sampled: with so few, both ways are fast."""
 
 SAMPLED, MAX_SAMPLED = 1 / 16, 100_000
-"""The share of the rows that is looked at, and how many at most.
+"""Share of the rows that is sampled, and most rows sampled.
 
-What is in a column ten times, is among these more than once in one case of four. And a dictionary, of at most
-1 MiB, does not hold more different values than these.
+A value that occurs ten times in a column is sampled twice or more in one case of four. And a dictionary, of
+at most 1 MiB, does not hold more different values than the sample.
 """
 
 MAX_DIFFERENT = 0.9
-"""The share of different values in the sample, above which they count as all different."""
+"""Share of different values in the sample above which all values count as different."""
 
 
 def paths(table: pa.Table) -> list[str]:
-    """The columns of Parquet that are to have a dictionary, by their paths in the file."""
+    """Return the paths in the file of the Parquet columns that get a dictionary."""
     repeated = []
     for field, column in zip(table.schema, table.columns):
         if not _is_text(field.type) or repeats(column):
@@ -37,10 +37,10 @@ def paths(table: pa.Table) -> list[str]:
 
 
 def repeats(column: pa.ChunkedArray) -> bool:
-    """Whether values in a column repeat, by a sample of it. Short ones count as such that do."""
+    """Return whether values repeat in a sample of a column. Short columns count as repeating."""
     if len(column) < MIN_ROWS:
         return True
-    # From each chunk alone: together, texts may be more than the 2 GiB that an array of Arrow's holds.
+    # From each chunk separately: joined texts may exceed the 2 GiB that one array of Arrow's holds.
     samples = [chunk.take(_some_rows(len(chunk))) for chunk in column.chunks]
     sample = pa.chunked_array(samples, column.type).drop_null()
     return pc.count_distinct(sample).as_py() <= MAX_DIFFERENT * len(sample)
@@ -48,19 +48,19 @@ def repeats(column: pa.ChunkedArray) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _some_rows(rows: int) -> pa.Array:
-    """Numbers of some rows, always the same ones, so that equal frames give equal files."""
+    """Return the numbers of some rows, always the same, so that equal frames give equal files."""
     count = min(int(rows * SAMPLED), MAX_SAMPLED)
     return pa.array(np.random.default_rng(0).integers(0, max(1, rows), count))
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """The columns of Parquet that a field is stored in, with their types."""
+    """Yield the paths and types of the Parquet columns that store a field."""
     path, kind = prefix + field.name, field.type
     if pa.types.is_struct(kind):
         for i in range(kind.num_fields):
             yield from _leaves(kind[i], f"{path}.")
     elif pa.types.is_list(kind):
-        for name in ("item", "element"):  # until pyarrow 14, and since
+        for name in ("item", "element"):  # the name until pyarrow 14, and the name since
             yield from _leaves(kind.value_field.with_name(name), f"{path}.list.")
     else:
         yield path, kind

@@ -1,7 +1,7 @@
-"""pandas' DataFrame and Series as Parquet.
+"""DataFrame and Series of pandas as Parquet.
 
-The Parquet is an ordinary one, with the frame's own column names. What it cannot hold (dtypes, labels,
-the index) lies beside it, in the key ``s3_xcom`` of its schema's metadata, as tagged JSON.
+The Parquet is an ordinary file with the frame's column names. What Parquet cannot hold (dtypes, labels, the
+index) is tagged JSON in the key ``s3_xcom`` of its schema's metadata.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from include.s3_xcom.errors import FormatError, UnsupportedValueError
 METADATA_KEY = b"s3_xcom"
 
 PARTS_KEY = b"s3_xcom_parts"
-"""In files made of frames that came one after the other: for each its number of rows, and what it is."""
+"""Key in files made of several frames: it holds the number of rows of each, and its metadata."""
 
 
 def encode(value: Any) -> memoryview | None:
-    """A DataFrame, Series, Index or pandas array as the bytes of a Parquet file.
+    """Return a DataFrame, Series, Index or pandas array as the bytes of a Parquet file; None for others.
 
     :raises UnsupportedValueError: if it would come back changed
     """
@@ -35,7 +35,7 @@ def encode(value: Any) -> memoryview | None:
 
 
 def stream(value: Any) -> Iterator[bytes] | None:
-    """The same of a large one, piece by piece; None if it is small. Errors as of :func:`encode`."""
+    """Return a large value's bytes in pieces; None if it is small. Raises what :func:`encode` raises."""
     if not _is_pandas(value) or value.size * _CELL_BYTES < tables.STREAMED_BYTES:
         return None
     return write_pieces(to_table(value))
@@ -47,13 +47,13 @@ def _is_pandas(value: Any) -> bool:
 
 
 _CELL_BYTES = 8
-"""Of most cells; strings and objects are longer, most often."""
+"""Bytes of most cells; strings and objects are usually longer."""
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
-    """Inverse of :func:`encode`.
+    """Decode what :func:`encode` returned.
 
-    :raises FormatError: if the bytes are nothing it writes
+    :raises FormatError: if :func:`encode` cannot have written the bytes
     """
     if pulling.arriving is None:
         return from_table(tables.decode(body, pulling))
@@ -63,7 +63,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
 
 
 def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
-    """A frame, Series, Index or array as an Arrow table that holds all of it.
+    """Return a frame, Series, Index or array as an Arrow table that holds all of it.
 
     :param encode: makes an array of each column, and then of each level of the index that is no range
     """
@@ -100,7 +100,7 @@ def to_table(value: Any, encode: indexes.Encode = columns.encode) -> pa.Table:
 
 
 def write(table: pa.Table) -> memoryview:
-    """A table as the bytes of a Parquet file.
+    """Return a table as the bytes of a Parquet file.
 
     :raises UnsupportedValueError: if Parquet has no type for one of its columns
     """
@@ -109,13 +109,13 @@ def write(table: pa.Table) -> memoryview:
 
 
 def write_pieces(table: pa.Table) -> Iterator[bytes]:
-    """The same in pieces, a row group each. Errors as of :func:`write`."""
+    """Write a table in pieces, one for each row group. Raises what :func:`write` raises."""
     with _refused_types():
         yield from tables.write_pieces(table, **_options(table))
 
 
 def write_by_size(table: pa.Table) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a Parquet file: in pieces if the table is large. Errors as of :func:`write`."""
+    """Yield the bytes of a Parquet file, in pieces if it is large. Raises what :func:`write` raises."""
     if table.nbytes < tables.STREAMED_BYTES:
         yield write(table)
     else:
@@ -124,13 +124,13 @@ def write_by_size(table: pa.Table) -> Iterator[bytes | memoryview]:
 
 @contextlib.contextmanager
 def _refused_types() -> Iterator[None]:
-    """Name the types that Parquet lacks.
+    """Name the type that Parquet lacks, if writing within the block fails for it.
 
-    :raises UnsupportedValueError: for them
+    :raises UnsupportedValueError: for such a type
     """
     try:
         yield
-    except pa.ArrowNotImplementedError as error:  # which names the type, and no value
+    except pa.ArrowNotImplementedError as error:  # its text names the type, and no value
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({error}). Convert it with astype() first"
         ) from None
@@ -150,11 +150,11 @@ def _options(table: pa.Table) -> dict[str, Any]:
 
 
 def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:
-    """The tables of a frame's batches.
+    """Yield the tables of a frame's batches.
 
-    :param table: of the frame, from :func:`to_table`
-    :param rows: of the frame; a table without columns has none
-    :param size: rows in each batch
+    :param table: table of the frame, from :func:`to_table`
+    :param rows: rows of the frame, which a table without columns does not tell
+    :param size: rows of each batch
     """
     meta = json.loads(table.schema.metadata[METADATA_KEY])
     levels = meta["index"]["levels"]
@@ -166,10 +166,10 @@ def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:
 
 
 def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] | None = None) -> Any:
-    """Inverse of :func:`to_table`.
+    """Rebuild what :func:`to_table` took.
 
-    :param first: for some rows of the table that was made, the number of the first of them
-    :param labels: of the columns that the table still has; None: all
+    :param first: number of the first row, if the table holds only some rows
+    :param labels: labels of the columns that the table still has; None: all
     :raises FormatError: if to_table() did not make it
     """
     metadata = table.schema.metadata or {}
@@ -181,12 +181,12 @@ def from_table(table: pa.Table, first: int | None = None, labels: Sequence[Any] 
 
 
 def from_some(table: pa.Table, metadata: dict[bytes, bytes], first: int, positions: list[int]) -> Any:
-    """Some rows of some columns of what :func:`to_table` took.
+    """Rebuild some rows of some columns of what :func:`to_table` took.
 
-    :param table: of those columns, with those of the index behind them
-    :param metadata: of the file
-    :param first: number of the first row; all are of one batch, if the file is made of several frames
-    :param positions: of the columns, in the file
+    :param table: those columns, followed by those of the index
+    :param metadata: metadata of the file
+    :param first: number of the first row; all rows are of one batch if the file is made of several frames
+    :param positions: positions of the columns in the file
     """
     text = metadata.get(METADATA_KEY, b"null")
     if PARTS_KEY in metadata:
@@ -210,15 +210,15 @@ def _from_table(
         specs, names = [specs[i] for i in positions], names[positions]
     index = indexes.decode_index(table, len(specs), meta["index"])
     arrays = table.columns[: len(specs)]
-    del table  # with the arrays, each of which is freed when it is decoded
+    del table  # the arrays are the last references: each is freed once it is decoded
     return made_of([columns.decode(arrays.pop(0), spec) for spec in specs], index, names, meta)
 
 
 def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta: dict[str, Any]) -> Any:
-    """A frame, Series, Index or array of its decoded parts.
+    """Return a frame, Series, Index or array made of decoded columns.
 
-    :param names: the labels of the columns
-    :param meta: what lies beside the Parquet
+    :param names: labels of the columns
+    :param meta: metadata of the file
     """
     if meta["type"] == "Index":
         return index
@@ -226,7 +226,7 @@ def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta
         return index.array
     if meta["type"] == "array":
         array = values[0]
-        # Series.array is pandas' own class for an array of numpy's.
+        # Series.array is the class that pandas has for an array of numpy's.
         return pd.Series(array, dtype=array.dtype, copy=False).array if type(array) is np.ndarray else array
     frame = pd.DataFrame({i: _as_is(value, index) for i, value in enumerate(values)}, index=index, copy=False)
     frame.columns = names
@@ -239,7 +239,7 @@ def made_of(values: list[columns.Values], index: pd.Index, names: pd.Index, meta
 
 
 def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | None) -> pd.DataFrame:
-    """The frames of a file that is made of several, joined."""
+    """Rebuild the frames of a file that is made of several, and join them."""
     texts, start, made = parts["texts"], 0, []
     for rows, number in parts["parts"]:
         meta = tagged_json.loads(texts[number])
@@ -251,10 +251,10 @@ def _from_parts(table: pa.Table, parts: dict[str, Any], labels: Sequence[Any] | 
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames of the same columns and dtypes, one behind the other.
+    """Join frames of the same columns and dtypes.
 
-    Where the index of each is a range, theirs is one; otherwise it is made of theirs. pandas.concat() would
-    make NaN of other kinds of missing values, and lose the name of a range.
+    Indexes that are all ranges make one range; other indexes are joined. pandas.concat() would make NaN of
+    other kinds of missing values, and lose the name of a range.
     """
     first = parts[0]
     if len(parts) == 1:
@@ -275,12 +275,12 @@ def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def column_count(schema: pa.Schema) -> int:
-    """How many columns the frame in a file has; those of the index stand behind them."""
+    """Return the number of columns of the frame in a file; those of the index come after them."""
     return len(json.loads(schema.metadata[METADATA_KEY])["columns"])
 
 
 def specs_of(metadata: dict[bytes, bytes]) -> list[columns.Spec | None]:
-    """Return how each column of a stored frame is stored; None where its parts are in several ways."""
+    """Return the specification of each column of a stored frame; None if its batches have several."""
     parts = json.loads(metadata.get(PARTS_KEY, b"{}"))
     texts = parts["texts"] if parts else [metadata[METADATA_KEY]]
     return [_spec_of_all(specs) for specs in zip(*(json.loads(text)["columns"] for text in texts))]
@@ -293,11 +293,11 @@ def _spec_of_all(specs: Sequence[columns.Spec]) -> columns.Spec | None:
 
 
 def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[list[str], int]:
-    """The names of some columns in a file, with those of the index behind them; and how many columns it is.
+    """Return the names in a file of some columns and, after them, of the index; and the number of the former.
 
-    :param schema: of the file
-    :param labels: of the columns; None: all
-    :raises MissingColumnError: for a label that there is not
+    :param schema: schema of the file
+    :param labels: labels of the columns; None: all
+    :raises MissingColumnError: for a label that does not exist
     """
     meta = tagged_json.loads((schema.metadata or {}).get(METADATA_KEY, b"null"))
     count = len(meta["columns"])
@@ -310,7 +310,7 @@ def stored_columns(schema: pa.Schema, labels: Sequence[Any] | None) -> tuple[lis
 
 
 def _as_is(values: columns.Values, index: pd.Index) -> Any:
-    """A column's values for a DataFrame, which would guess another dtype for an array of objects."""
+    """Return a column's values so that DataFrame() does not guess another dtype for objects."""
     return pd.Series(values, index, dtype=object, copy=False) if values.dtype == object else values
 
 
@@ -320,11 +320,11 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
     if isinstance(value, pd.Index):
         return "Index", pd.DataFrame(index=value)
     if isinstance(value, pd.Series):
-        # The name in the file alone: pandas 3 has no labels with lone surrogates but objects.
+        # Only the name in the file: pandas 3 holds labels with lone surrogates only as objects.
         is_name = isinstance(value.name, str) and tagged_json.is_unicode(value.name)
         frame = value.to_frame(value.name if is_name else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
-    if isinstance(value, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):  # which may have a freq
+    if isinstance(value, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):  # these may have a freq
         return "index array", pd.DataFrame(index=pd.Index(value))
     if value.ndim != 1:
         raise UnsupportedValueError("an array of pandas can be pushed if it has one dimension")
@@ -333,4 +333,4 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
 
 
 _NUMPYS_DTYPE = type(pd.Series([0]).array.dtype)
-"""The class of dtypes of pandas' own arrays around numpy's, which has another name since pandas 2.1."""
+"""Class of the dtype of pandas' arrays around numpy's arrays, which was renamed in pandas 2.1."""

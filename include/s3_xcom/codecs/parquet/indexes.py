@@ -1,4 +1,4 @@
-"""Indexes and column labels: what a table holds of them, what lies beside it, and their names in the file."""
+"""Indexes and column labels: their arrays in a table, their metadata, and their names in the file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from include.s3_xcom.codecs.parquet import columns
 from include.s3_xcom.errors import MissingColumnError, UnsupportedValueError
 
 MAX_UNUSED = 1000
-"""Unused values of a MultiIndex's level that are stored beyond as many as there are rows; with more, none."""
+"""Unused values of a MultiIndex's level stored beyond the number of rows; if there are more, none is."""
 
 FEW_VALUES = 100
-"""A level of at most so many values is stored once more beside the column, whatever their order."""
+"""Values up to which a level is also stored beside its column, whatever their order."""
 
 Encode = Callable[[columns.Values], "tuple[pa.Array, columns.Spec]"]
 
 
 def encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list[pa.Array], dict[str, Any]]:
-    """Return the arrays of an index, and how it is made of them. A range needs none.
+    """Return the arrays of an index, and the specification that decoding needs. A range needs no array.
 
-    A level of a MultiIndex is an array of its values, with a null where a label is missing. So that its own
-    values come back, and the codes that point to them, its specification says in which order they stand::
+    A level of a MultiIndex is an array of its values, with a null where a label is missing. So that the
+    level's values come back, and the codes that point to them, its specification says the order of the
+    values::
 
         levels [5, 2], codes [0, -1, 1]     [5, null, 2]     "order": an Arrow array of 5 and 2, as text
 
-    Of more values than :data:`FEW_VALUES`, "order" is "appearance" or "sorted", if they stand so.
+    If there are more values than :data:`FEW_VALUES`, "order" is "appearance" or "sorted", where that is true.
     """
     arrays, specs = [], []
     for level, codes in _levels(index):
@@ -56,10 +57,10 @@ def encode_index(index: pd.Index, encode: Encode = columns.encode) -> tuple[list
 
 
 def _order(level: pd.Index, codes: np.ndarray, array: pa.Array, spec: columns.Spec) -> dict[str, Any]:
-    """Return what decoding needs to bring the values of a level into their order.
+    """Return what decoding needs to restore the order of a level's values.
 
-    :param array: the values, encoded
-    :raises UnsupportedValueError: if a value stands there twice
+    :param array: the encoded values
+    :raises UnsupportedValueError: if a value occurs twice
     """
     present = pd.unique(codes[codes >= 0])
     if type(level) is pd.RangeIndex:
@@ -76,7 +77,7 @@ def _order(level: pd.Index, codes: np.ndarray, array: pa.Array, spec: columns.Sp
 
 
 def _null(codes: np.ndarray, array: pa.Array) -> dict[str, int]:
-    """Return the code of rows whose value is a missing one that the level holds, as of groupby(dropna=False).
+    """Return the code of a missing value that the level itself holds, as after groupby(dropna=False).
 
     :raises UnsupportedValueError: if there are missing labels as well
     """
@@ -95,9 +96,9 @@ _TRIED = (pd.SparseDtype, pd.IntervalDtype)
 
 
 def _try(array: pa.Array, spec: columns.Spec, level: pd.Index) -> None:
-    """Decode a level of a kind of which pandas cannot look up each.
+    """Decode a level of a dtype for which pandas cannot look up every value.
 
-    :raises UnsupportedValueError: if it cannot this one
+    :raises UnsupportedValueError: if it cannot look up a value of this level
     """
     if not isinstance(level.dtype, _TRIED) and type(level.dtype).__name__ != "ArrowDtype":
         return
@@ -125,9 +126,9 @@ def decode_index(table: pa.Table, first: int, spec: dict[str, Any]) -> pd.Index:
 
 
 def _decode_level(array: pa.ChunkedArray, spec: columns.Spec) -> tuple[pd.Index, np.ndarray]:
-    """Return the values of a level, and for each row the code of its value."""
+    """Return the values of a level, and the code of each row's value."""
     is_valid = array.is_valid()
-    # Without the nulls: with them, integers would be floats.
+    # Nulls are left out: they would turn integers into floats.
     values = columns.decode(array.filter(is_valid) if array.null_count else array, spec)
     found, distinct = _factorize(values)
     level, order = columns.to_index(distinct), spec["order"]
@@ -149,7 +150,7 @@ def _from_text(text: str, spec: columns.Spec) -> pd.Index:
 
 
 def _positions(whole: pd.Index, values: pd.Index) -> np.ndarray:
-    """Return where some values stand among all of a level."""
+    """Return the positions of some values among all values of a level."""
     if not _is_told_by_text(whole.dtype):
         return whole.get_indexer(values)
     numbers = {text: number for number, text in enumerate(tagged_json.dumps_many(list(whole)))}
@@ -157,10 +158,10 @@ def _positions(whole: pd.Index, values: pd.Index) -> np.ndarray:
 
 
 def _factorize(values: columns.Values) -> tuple[np.ndarray, columns.Values]:
-    """Return for each value its number among the different ones, and these, in the order in which they come.
+    """Return each value's number among the different values, and these in order of appearance.
 
-    Different is what is written differently: 1 and True, 0.0 and -0.0, a text and the same with a NUL
-    behind it, which are the same for pandas' own function.
+    Values differ if they are written differently: 1 and True, 0.0 and -0.0, a text and that text with a NUL
+    after it. For pandas' function, these are equal.
     """
     keys = values
     if _is_told_by_text(values.dtype):
@@ -175,14 +176,14 @@ def _factorize(values: columns.Values) -> tuple[np.ndarray, columns.Values]:
 
 
 def _is_told_by_text(dtype: Any) -> bool:
-    """Return whether pandas finds values of a dtype by what may be the same for others, or not at all."""
+    """Return whether pandas may confuse different values of a dtype, or not find them at all."""
     return getattr(dtype, "kind", "") == "O" and isinstance(
         dtype, (np.dtype, pd.StringDtype, pd.IntervalDtype)
     )
 
 
 def joined(indexes: list[pd.Index]) -> pd.Index:
-    """Return indexes of the same dtypes, one behind the other. Index.append() would guess other dtypes."""
+    """Join indexes of the same dtypes. Index.append() would guess other dtypes."""
     names = indexes[0].names
     if not isinstance(indexes[0], pd.MultiIndex):
         return columns.to_index(columns.joined(list(map(columns.values_of, indexes)))).rename(names[0])
@@ -215,13 +216,13 @@ def slice_level(level: dict[str, Any], start: int, length: int) -> dict[str, Any
 
 
 def encode_labels(labels: pd.Index) -> dict[str, Any]:
-    """Column labels as an index of their own, whose arrays are texts."""
+    """Encode column labels as an index whose arrays are texts."""
     arrays, spec = encode_index(labels)
     return {**spec, "arrays": [columns.to_text(array) for array in arrays]}
 
 
 def decode_labels(spec: dict[str, Any]) -> pd.Index:
-    """Inverse of :func:`encode_labels`. Where pandas has no dtype ``str`` yet, such labels are objects."""
+    """Decode what :func:`encode_labels` returned. Before pandas has the dtype ``str``, it becomes object."""
     if not pandas_releases.HAS_STR:
         spec = {**spec, "levels": [_as_objects(level) for level in spec["levels"]]}
     arrays = [columns.from_text(text) for text in spec["arrays"]]
@@ -235,9 +236,9 @@ def _as_objects(level: columns.Spec) -> columns.Spec:
 
 
 def positions_of(labels: Sequence[Any], names: pd.Index) -> list[int]:
-    """Where columns stand, by their labels, in the order asked for.
+    """Return the positions of columns by their labels, in the order asked for.
 
-    :raises MissingColumnError: for a label that there is not
+    :raises MissingColumnError: for a label that does not exist
     """
     positions = []
     for label in labels:
@@ -256,17 +257,17 @@ def _is_label(name: Any, label: Any) -> bool:
 
 
 def index_names(index: pd.Index) -> list[str]:
-    """Names for the index's columns, as pandas gives them in its own Parquet."""
+    """Return names for the index's columns, as pandas names them in Parquet."""
     if type(index) is pd.RangeIndex:
         return []
     return [name if isinstance(name, str) else f"__index_level_{i}__" for i, name in enumerate(index.names)]
 
 
 def unique_names(labels: list[Any]) -> list[str]:
-    """Return a name in the file for each label: the label, with a number behind it where it is taken."""
+    """Return a name in the file for each label: the label, with a number after it if it is taken."""
     names: list[str] = []
     taken: set[str] = set()
-    counts: dict[str, int] = {}  # the last number that was tried: equal labels cost no more than others
+    counts: dict[str, int] = {}  # the last number tried, so that many equal labels take linear time
     for label in labels:
         base = name = _text_of(label).encode("utf-8", "replace").decode()
         while name in taken:
@@ -280,13 +281,13 @@ def unique_names(labels: list[Any]) -> list[str]:
 def _text_of(label: Any) -> str:
     try:
         return str(label)
-    except ValueError:  # an integer of too many digits
+    except ValueError:  # the integer has too many digits
         return "column"
 
 
 def _levels(index: pd.Index) -> list[tuple[pd.Index, np.ndarray | None]]:
-    """Return the values of each level of a MultiIndex with their codes; of another index, itself without."""
-    # Without their names: a number that is a level's name would be taken for that, not for a position.
+    """Return the values of each level of a MultiIndex with its codes; or another index, and None."""
+    # Names are removed: a level whose name is a number would be found by it, not by its position.
     nameless = index.set_names([None] * index.nlevels)
     if not isinstance(index, pd.MultiIndex):
         return [(nameless, None)]
@@ -294,7 +295,7 @@ def _levels(index: pd.Index) -> list[tuple[pd.Index, np.ndarray | None]]:
 
 
 def _without_many_unused(level: pd.Index, codes: np.ndarray) -> tuple[pd.Index, np.ndarray]:
-    """Return a level without its unused values, if these would outweigh the rows."""
+    """Return a level without its unused values if these outnumber the rows by far."""
     used = np.unique(codes[codes >= 0])
     if len(level) - len(used) <= len(codes) + MAX_UNUSED or type(level) is pd.RangeIndex:
         return level, codes
@@ -304,7 +305,7 @@ def _without_many_unused(level: pd.Index, codes: np.ndarray) -> tuple[pd.Index, 
 def labels_of(index: pd.Index, number: int) -> list[Any]:
     """Return the labels of one level, None where one is missing.
 
-    get_level_values() would make floats of integers then.
+    get_level_values() would turn integers into floats then.
     """
     if not isinstance(index, pd.MultiIndex):
         return list(index)

@@ -1,10 +1,11 @@
 """One Parquet file made of several: the files as they are, one after the other, and a footer over all.
 
-pyarrow can merge footers, but not move them: the offsets in them count from the start of their own file. They
-are moved here, in Thrift's compact protocol.
-Row groups of one file, which pyarrow writes by itself, would do without this, but a task would have to fetch
-the footer before its batch. Measured for 1,000,000 x 6 in 100 batches: 58 KiB and one request more for each
-task; the file is encoded in 0.20 s instead of 0.27 s.
+pyarrow can merge footers, but not move them: their offsets count from the start of each file. They are moved
+here, in Thrift's compact protocol.
+
+pyarrow could also write row groups of one file, but then each task would fetch the footer before its batch.
+Measured for 1,000,000 x 6 in 100 batches: 58 KiB and one request more for each task; the file is encoded in
+0.20 s instead of 0.27 s.
 
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
@@ -18,10 +19,10 @@ _MAGIC = b"PAR1"
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 
-Field = list[Any]  # its type, and its value
-Struct = dict[int, Field]  # by the number of the field
+Field = list[Any]  # type and value
+Struct = dict[int, Field]  # by numbers of fields
 
-# Fields by their numbers in parquet.thrift.
+# Numbers of fields in parquet.thrift.
 _NUM_ROWS, _ROW_GROUPS, _KEY_VALUES = 3, 4, 5  # of FileMetaData
 _COLUMNS, _GROUP_OFFSET = 1, 5  # of RowGroup
 _META_DATA, _CHUNK_OFFSETS = 3, (2, 4, 6)  # of ColumnChunk: file, offset index, column index
@@ -31,7 +32,7 @@ _PAGE_OFFSETS = (9, 10, 11, 14)  # of ColumnMetaData: data, index and dictionary
 class Footer:
     """The footer of a file that others are appended to.
 
-    :param file: a whole Parquet file without rows, of the schema of those to come
+    :param file: a whole Parquet file without rows, with the schema of the files to come
     """
 
     def __init__(self, file: bytes | memoryview) -> None:
@@ -41,7 +42,7 @@ class Footer:
     def append(self, file: bytes | memoryview, offset: int) -> None:
         """Add the row groups of a file.
 
-        :param offset: where that file starts, in bytes
+        :param offset: position in bytes at which that file starts
         """
         fields = _read_footer(file)
         for group in fields[_ROW_GROUPS][1][1]:
@@ -49,7 +50,7 @@ class Footer:
             for chunk in group[_COLUMNS][1][1]:
                 _move(chunk, _CHUNK_OFFSETS, offset)
                 _move(chunk[_META_DATA][1], _PAGE_OFFSETS, offset)
-            written = bytearray()  # a tenth of the size of its fields
+            written = bytearray()  # takes a tenth of the memory of its fields
             _write_struct(written, group)
             self._fields[_ROW_GROUPS][1][1].append(bytes(written))
         self._fields[_NUM_ROWS][1] += fields[_NUM_ROWS][1]
@@ -58,28 +59,28 @@ class Footer:
         """Add an entry to the metadata of the file."""
         entries = self._fields.setdefault(_KEY_VALUES, [_LIST, (_STRUCT, [])])[1][1]
         entries.append({1: [_BINARY, key], 2: [_BINARY, value]})
-        # The fields of a struct are written in the order of their numbers.
+        # Fields of a struct are written in the order of their numbers.
         self._fields = dict(sorted(self._fields.items()))
 
     def to_bytes(self) -> bytes:
-        """The footer: the last bytes of the file."""
+        """Return the footer: the last bytes of the file."""
         out = bytearray()
         _write_struct(out, self._fields)
         return bytes(out) + len(out).to_bytes(4, "little") + _MAGIC
 
 
 def footer_start(file: bytes | memoryview) -> int:
-    """Where the footer of a Parquet file starts."""
+    """Return the position at which the footer of a Parquet file starts."""
     return len(file) - 8 - int.from_bytes(file[-8:-4], "little")
 
 
 def _read_footer(file: bytes | memoryview) -> Struct:
-    return _read_struct(memoryview(file).cast("B")[footer_start(file) :], 0)[0]  # pyarrow's bytes have signs
+    return _read_struct(memoryview(file).cast("B")[footer_start(file) :], 0)[0]  # pyarrow's bytes are signed
 
 
 def _move(struct: Struct, numbers: tuple[int, ...], by: int) -> None:
     for number in numbers:
-        # Offset 0 is the magic number, so 0 means that there is no such page.
+        # The magic number is at offset 0, so 0 means that there is no such page.
         if number in struct and struct[number][1] > 0:
             struct[number][1] += by
 

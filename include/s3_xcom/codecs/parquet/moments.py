@@ -1,7 +1,8 @@
-"""Columns of datetimes: UTC for everybody to read, and beside it the time zones for Python.
+"""Columns of datetimes: in UTC for every tool, with the time zones beside it for Python.
 
-With no zone, an array of timestamps. With one zone for all, an array of timestamps in UTC, and the zone in
-the specification. With several, such as the offsets of a zone with summer time, as psycopg2 gives them::
+Datetimes without a zone are an array of timestamps. Datetimes of one zone are an array of timestamps in UTC,
+with the zone in the specification. Datetimes of several zones, such as the offsets of a zone with summer time
+that psycopg2 gives, are structs::
 
     2024-01-15 12:00+01:00      {"utc": 2024-01-15 11:00, "zone": 0}      zones: [+01:00, +02:00]
     2024-07-15 12:00+02:00      {"utc": 2024-07-15 10:00, "zone": 1}
@@ -25,7 +26,7 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 
 
 def encode(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
-    """Datetimes as timestamps. As :attr:`.ColumnType.encode`."""
+    """Return datetimes as timestamps, as :attr:`.ColumnType.encode` says."""
     present = [item for item in items if type(item) is datetime.datetime]
     found = {id(moment.tzinfo): moment.tzinfo for moment in present}
     if list(found.values()) == [None]:
@@ -52,7 +53,7 @@ def encode(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.
 
 
 def decode(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
-    """Inverse of :func:`encode`."""
+    """Decode what :func:`encode` returned."""
     if pa.types.is_struct(array.type):
         moments, codes = nested_columns.fields(array)
         codes = codes.fill_null(0).to_numpy()
@@ -70,9 +71,9 @@ def decode(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
 
 
 def _moments(since: np.ndarray, zone: datetime.tzinfo | None) -> list[datetime.datetime]:
-    """Datetimes in a zone, from times since 1970 in UTC."""
+    """Return datetimes in a zone from times since 1970 in UTC."""
     if zone is None or type(zone) is datetime.timezone:
-        # What is added to a datetime counts in local time.
+        # Adding to a datetime counts in local time.
         start = _EPOCH.replace(tzinfo=zone) + (zone.utcoffset(None) if zone else datetime.timedelta(0))
         return list(map(start.__add__, since.tolist()))
     start = _EPOCH.replace(tzinfo=datetime.timezone.utc)
@@ -80,7 +81,7 @@ def _moments(since: np.ndarray, zone: datetime.tzinfo | None) -> list[datetime.d
 
 
 def _describe(zone: datetime.tzinfo | None) -> str:
-    """A zone as text; only of kinds whose local time follows from UTC."""
+    """Return a zone as text, if its local time always follows from UTC."""
     if type(zone) is not datetime.timezone and type(zone).__module__ != "zoneinfo":
         raise NotExactError
     if type(zone) is datetime.timezone and zone.utcoffset(None).microseconds:
@@ -89,7 +90,7 @@ def _describe(zone: datetime.tzinfo | None) -> str:
 
 
 def _compare(moments: list, again: np.ndarray) -> None:
-    """Find local times that a zone does not have, or has twice and does not tell apart."""
+    """Raise NotExactError for local times that a zone lacks, or has twice and does not tell apart."""
     found = [moment for moment in again if moment is not None]
     for moment, other in zip(moments, found):
         if moment.replace(tzinfo=None) != other.replace(tzinfo=None) or moment.fold != other.fold:

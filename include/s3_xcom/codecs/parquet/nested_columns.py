@@ -1,7 +1,7 @@
 """Columns of dicts, lists and tuples as Arrow's structs and lists, which standard tools read.
 
-Only dicts of the same keys make a struct: Arrow knows no missing key. Their values are columns in turn, and
-those of all lists are one long column::
+Only dicts with the same keys become structs: Arrow knows no missing key. Their values are columns in turn,
+and the elements of all lists are one long column::
 
     [[1, 2], None, [], [3]]     values 1 2 3; offsets 0 2 2 2 3; null: the second
 """
@@ -19,21 +19,21 @@ from include.s3_xcom.codecs.tagged_json import runs
 from include.s3_xcom.errors import FormatError
 
 MAX_DEPTH = 8
-"""Containers within containers; deeper ones are JSON."""
+"""Containers within containers that are stored as structs and lists; deeper ones are JSON."""
 
 MAX_FIELDS = 100
-"""Of a struct. Each is a column of its own, which takes some 100 bytes and microseconds."""
+"""Fields of a struct. Each is a separate column, which takes some 100 bytes and microseconds."""
 
 MAX_ELEMENTS = 2**31 - 1
-"""Of all lists of a column: Arrow counts them with 32 bits."""
+"""Elements of all lists of a column: Arrow counts them with 32 bits."""
 
 
 class NotExactError(Exception):
-    """Arrow's type would change an object."""
+    """A type of Arrow's that would change an object."""
 
 
 def encode_dicts(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
-    """Dicts as structs. As :attr:`.ColumnType.encode`."""
+    """Return dicts as structs, as :attr:`.ColumnType.encode` says."""
     from include.s3_xcom.codecs.parquet import object_columns
 
     present = [item for item in items if type(item) is dict]
@@ -55,7 +55,7 @@ def encode_dicts(items: list, from_pandas: bool, above: tuple[list, ...]) -> tup
 
 
 def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
-    """Inverse of :func:`encode_dicts`.
+    """Decode what :func:`encode_dicts` returned.
 
     :raises FormatError: if the specification has more or fewer fields
     """
@@ -74,7 +74,7 @@ def decode_dicts(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
 
 
 def encode_lists(items: list, from_pandas: bool, above: tuple[list, ...]) -> tuple[pa.Array, dict[str, Any]]:
-    """Lists, or tuples, as Arrow's lists. As :attr:`.ColumnType.encode`."""
+    """Return lists, or tuples, as Arrow's lists, as :attr:`.ColumnType.encode` says."""
     from include.s3_xcom.codecs.parquet import object_columns
 
     present = [item for item in items if type(item) in (list, tuple)]
@@ -95,7 +95,7 @@ def encode_lists(items: list, from_pandas: bool, above: tuple[list, ...]) -> tup
 
 
 def decode_lists(array: pa.ChunkedArray, spec: dict[str, Any], kind: type = list) -> np.ndarray:
-    """Inverse of :func:`encode_lists`."""
+    """Decode lists that :func:`encode_lists` returned."""
     from include.s3_xcom.codecs.parquet import object_columns
 
     values = np.empty(len(array), dtype=object)
@@ -113,14 +113,14 @@ def decode_lists(array: pa.ChunkedArray, spec: dict[str, Any], kind: type = list
 
 
 def decode_tuples(array: pa.ChunkedArray, spec: dict[str, Any]) -> np.ndarray:
-    """Inverse of :func:`encode_lists`."""
+    """Decode tuples that :func:`encode_lists` returned."""
     return decode_lists(array, spec, tuple)
 
 
 def struct(arrays: dict[str, pa.Array], validity: pa.Buffer | None = None) -> pa.StructArray:
-    """Arrays side by side.
+    """Return arrays side by side as structs.
 
-    :param validity: one bit for each struct; none: no struct is null
+    :param validity: one bit for each struct; None: no struct is null
     """
     kind = pa.struct([pa.field(name, array.type) for name, array in arrays.items()])
     length = len(next(iter(arrays.values())))
@@ -128,14 +128,14 @@ def struct(arrays: dict[str, pa.Array], validity: pa.Buffer | None = None) -> pa
 
 
 def fields(array: pa.ChunkedArray) -> list[pa.ChunkedArray]:
-    """The arrays within structs, with a null in each where the struct is null."""
+    """Return the arrays within structs, with a null in each where the struct is null."""
     flat = [chunk.flatten() for chunk in array.chunks]
     kinds = [array.type[i].type for i in range(array.type.num_fields)]
     return [pa.chunked_array([chunk[i] for chunk in flat], kind) for i, kind in enumerate(kinds)]
 
 
 def _require_new(present: list, above: tuple[list, ...]) -> None:
-    """Containers that lie in themselves would never end, and those in each other grow with each level."""
+    """Refuse containers within themselves, which never end, or each other, which grow with each level."""
     if len(above) > MAX_DEPTH:
         raise NotExactError
     if above:
@@ -150,11 +150,11 @@ def _validity(items: list, kind: type) -> pa.Buffer:
 
 
 def _typed(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """An array that can lie within another.
+    """Return an array that can be within another.
 
-    :raises NotExactError: for texts of more than 2 GiB, of which Arrow makes several arrays
+    :raises NotExactError: for texts of more than 2 GiB, which Arrow keeps in several arrays
     """
     if isinstance(array, pa.ChunkedArray):
         raise NotExactError
-    # Parquet has no structs and lists of nothing at all.
+    # Parquet has no structs and lists of the type null.
     return pa.nulls(len(array), pa.bool_()) if pa.types.is_null(array.type) else array

@@ -1,8 +1,8 @@
 """Columns of Python objects as Arrow arrays.
 
-A column of one type, and at most one kind of missing value, gets Arrow's type for it where that tells all of
-each object; :mod:`.object_types` lists the types. Any other is an array of strings, each the JSON text of one
-object (:mod:`include.s3_xcom.codecs.tagged_json`).
+A column of one type, with at most one kind of missing value, gets Arrow's type for it if that keeps all of
+each object; :mod:`.object_types` lists the types. Any other column is an array of strings, each the JSON text
+of one object (:mod:`include.s3_xcom.codecs.tagged_json`).
 """
 
 from __future__ import annotations
@@ -30,36 +30,38 @@ _FEW = 100
 _BEFORE_LETTERS = len(marshal.dumps([]))
 
 _MAX_JOINED = 2**31 // 4
-"""Characters, of at most 4 bytes each: Arrow's offsets have 32 bits."""
+"""Characters of joined texts, of at most 4 bytes each: Arrow's offsets have 32 bits."""
 
 _REFUSALS = (NotExactError, UnsupportedValueError, pa.ArrowException, OverflowError, UnicodeEncodeError)
-"""Errors of encoders and pyarrow where Arrow's type does not hold the objects: an integer beyond 64 bits, or
-a lone surrogate. Any other is a fault of this program."""
+"""Errors that mean that Arrow's type does not hold the objects, such as an integer beyond 64 bits or a
+
+lone surrogate. Any other error is a fault of this program.
+"""
 
 
 def encode(values: np.ndarray) -> tuple[pa.Array, Spec]:
-    """Python objects as Arrow, and the specification that decoding needs.
+    """Return Python objects as an Arrow array, and the specification that decoding needs.
 
-    :raises UnsupportedValueError: if one of them cannot be pushed; the path has its position
+    :raises UnsupportedValueError: if one cannot be pushed; its path has the object's position
     """
     array, spec = encode_list(values.tolist())
     return array, {"kind": "object", **spec}
 
 
 def encode_json(values: np.ndarray) -> tuple[pa.Array, Spec]:
-    """The same as JSON, whatever the objects are."""
+    """Return Python objects as JSON, whatever they are. The results are those of :func:`encode`."""
     items = values.tolist()
     return _encode_texts(items, _types(items)), {"kind": "object", "content": "json"}
 
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    """Inverse of both."""
+    """Decode what :func:`encode` or :func:`encode_json` returned."""
     content = spec["content"]
     if content == "json":
         return object_types.objects(_decode_texts(array))
     values = object_types.BY_NAME[content].decode(array, spec)
     missing = spec.get("missing", "None")
-    if not values.flags.writeable:  # pandas 3 gives a view
+    if not values.flags.writeable:  # pandas 3 gives a read-only view
         values = values.copy()
     if array.null_count and (missing != "None" or content in object_types.NUMBERS):
         values[array.is_null().to_numpy()] = _MISSING[missing]
@@ -68,16 +70,16 @@ def decode(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 
 def _decode_texts(array: pa.ChunkedArray) -> list:
     values = []
-    for texts in array.fill_null("null").chunks:  # there are nulls where a dict around it is one
+    for texts in array.fill_null("null").chunks:  # a field is null where the dict around it is null
         whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
         values += tagged_json.loads_many(pc.binary_join(whole, ",")[0].as_py(), len(texts))
     return values
 
 
 def encode_list(items: list, above: tuple[list, ...] = ()) -> tuple[pa.Array, Spec]:
-    """As :func:`encode`, for a list.
+    """Encode a list as :func:`encode` does.
 
-    :param above: the containers that the objects lie in, level by level
+    :param above: containers that hold the objects, level by level
     """
     types = _types(items)
     contents, missing = _sort_types(items, types)
@@ -95,15 +97,15 @@ def encode_list(items: list, above: tuple[list, ...] = ()) -> tuple[pa.Array, Sp
 
 
 def _types(items: list) -> set[type]:
-    """The types of objects.
+    """Return the types of objects.
 
-    Of booleans and None, marshal tells them in a third of the time: it writes a letter for each, which stands
-    for nothing else::
+    For booleans and None, marshal tells them in a third of the time: it writes one letter for each, and that
+    letter for nothing else::
 
         [True, None, False]    "[" 3 0 0 0 "T" "N" "F"
     """
     if _CONSTANTS.issuperset(map(type, items[:_FEW])):
-        with contextlib.suppress(ValueError):  # for what it cannot write
+        with contextlib.suppress(ValueError):  # for objects that it cannot write
             letters = marshal.dumps(items)[_BEFORE_LETTERS:]
             if len(letters) == len(items) and not letters.translate(None, b"TFN"):
                 booleans = {bool} if b"T" in letters or b"F" in letters else set()
@@ -112,7 +114,7 @@ def _types(items: list) -> set[type]:
 
 
 def _encode_texts(items: list, types: set[type]) -> pa.Array:
-    """JSON texts; those of scalars are made at once, a line each."""
+    """Return each object's JSON text; texts of scalars are made at once, separated by line breaks."""
     joined = tagged_json.join_scalars(items, types)
     if joined is not None and len(joined) < _MAX_JOINED:
         texts = pc.split_pattern(pa.array([joined]), "\n")[0].values
@@ -123,10 +125,10 @@ def _encode_texts(items: list, types: set[type]) -> pa.Array:
 
 
 def _sort_types(items: list, types: set[type]) -> tuple[set[type], set[str]]:
-    """The types of the objects, and apart from them the kinds of missing values."""
+    """Return the types of the objects, and separately the kinds of missing values."""
     contents = types - set(_MISSING_NAMES)
     missing = types & set(_MISSING_NAMES)
     if float in types and (not contents or any(type(x) is float and x == x for x in items)):
-        contents.add(float)  # numbers among which NaN is one more
+        contents.add(float)  # NaN is one of the numbers then
         missing.discard(float)
     return contents, {_MISSING_NAMES[kind] for kind in missing}

@@ -1,4 +1,4 @@
-"""The types of Python objects that columns hold as Arrow's own: each type's way out above its way back."""
+"""Types of Python objects that columns hold as Arrow types: each type's way out above its way back."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Spec = dict[str, Any]
 Above = tuple[list, ...]
 
 DRIVERS_FORMAT = "c"
-"""The format of the memoryviews that psycopg2 gives for bytea. A column of them is one of bytes for Arrow."""
+"""Format of the memoryviews that psycopg2 gives for bytea. A column of them is one of bytes for Arrow."""
 
 MAX_DIGITS = 38
-"""Of a decimal128."""
+"""Digits of a decimal128."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class ColumnType:
     """A type of objects.
 
     :param encode: takes the objects, whether missing ones are pandas' and not None, and the containers above
-        them, level by level; returns an Arrow array with nulls for those that are of another type, which are
-        missing, and what decoding needs beside it; raises NotExactError where that would change an object
-    :param decode: inverse of ``encode``: an array of objects, None where there is a null
+        them, level by level; returns an Arrow array, with nulls for objects of another type, which are the
+        missing ones, and what decoding needs beside it; raises NotExactError if that would change an object
+    :param decode: inverse of ``encode``: returns an array of objects, with None for each null
     """
 
     name: str
@@ -45,7 +45,7 @@ class ColumnType:
 
 
 def objects(items: list) -> np.ndarray:
-    """A list as an array of objects, whatever it holds."""
+    """Return a list as an array of objects, whatever it holds."""
     values = np.empty(len(items), dtype=object)
     values[:] = items
     return values
@@ -56,7 +56,7 @@ def _as(kind: pa.DataType) -> Callable[[list, bool, Above], tuple[pa.Array, Spec
 
 
 def _from_arrow(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    """Objects as Arrow makes them. Those that repeat are made once, where looking for them pays."""
+    """Return the objects that Arrow makes. Equal ones are made once if a sample shows that values repeat."""
     are_objects = not (pa.types.is_boolean(array.type) or pa.types.is_floating(array.type))
     make_once = are_objects and dictionaries.repeats(array)
     parts = [_from_chunk(chunk, make_once) for chunk in array.chunks]
@@ -64,10 +64,10 @@ def _from_arrow(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
 
 
 def _from_chunk(chunk: pa.Array, make_once: bool) -> np.ndarray:
-    # As one list that holds them all: through a Series or a frame of them pandas would look.
+    # As one list that holds all values: pandas would infer other types for a Series or frame of them.
     whole = pa.ListArray.from_arrays(pa.array([0, len(chunk)], pa.int32()), chunk)
     (values,) = whole.to_pandas(date_as_object=True, integer_object_nulls=True, deduplicate_objects=make_once)
-    # Where there is no null, numbers and booleans come as numpy's.
+    # Numbers and booleans without a null come as numpy's.
     return values.astype(object) if values.dtype != object else values
 
 
@@ -91,7 +91,7 @@ def _encode_time(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array
 
 
 def _encode_decimal(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array, Spec]:
-    """As decimal128, whose numbers all have one exponent; with their own beside them where they differ."""
+    """Return Decimals as decimal128, which has one exponent; different exponents are stored beside it."""
     numbers = [item for item in items if type(item) is decimal.Decimal]
     places = _places(numbers)
     scale = int(places.max())
@@ -107,9 +107,9 @@ def _encode_decimal(items: list, from_pandas: bool, above: Above) -> tuple[pa.Ar
 
 
 def _places(numbers: list[decimal.Decimal]) -> np.ndarray:
-    """How many digits each number has behind the point.
+    """Return the number of digits after the decimal point of each number.
 
-    :raises NotExactError: if one is no number, is -0, or has too many or less than none
+    :raises NotExactError: if one is not finite, is -0, or has more than MAX_DIGITS or fewer than 0
     """
     texts = pa.array(list(map(str, numbers)), pa.string())
     if not pc.any(pc.match_substring_regex(texts, r"[EeIN]|^-0(\.0*)?$")).as_py():
@@ -146,7 +146,7 @@ def _encode_uuid(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array
 
 
 def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    if pa.types.is_string(array.type):  # as it was written before November 2026
+    if pa.types.is_string(array.type):  # as the first versions wrote it
         return objects([None if text is None else uuid.UUID(text) for text in array.to_pylist()])
     numbers = array.to_pandas().tolist()
     from_bytes = functools.partial(int.from_bytes, byteorder="big")
@@ -186,4 +186,4 @@ TYPES = [
 BY_TYPE = {column_type.type: column_type for column_type in TYPES}
 BY_NAME = {column_type.name: column_type for column_type in TYPES}
 NUMBERS = ("float",)
-"""Types whose arrays have NaN, not None, where there is a null."""
+"""Types whose decoded arrays have NaN, not None, for a null."""

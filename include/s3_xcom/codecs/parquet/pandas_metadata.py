@@ -1,4 +1,4 @@
-"""What pandas.read_parquet looks for in a Parquet file: where the index is, and dtypes that Parquet lacks."""
+"""Metadata that pandas.read_parquet uses in a Parquet file: the index, and dtypes that Parquet lacks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from include.s3_xcom.codecs import pandas_releases
 
 _READ_AS_IT_IS = set(map(np.dtype, ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]))
 if not pandas_releases.HAS_STR:
-    _READ_AS_IT_IS.add(np.dtype("O"))  # pandas 3 makes texts of objects
+    _READ_AS_IT_IS.add(np.dtype("O"))  # pandas 3 would read objects as texts
 
 
 def of(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
-    """The metadata of a file, if pandas needs it, and itself could write this frame.
+    """Return the metadata of a file; empty if pandas does not need it, or could not write this frame.
 
-    :param names: of the columns in the file
+    :param names: names of the columns in the file
     """
     if _is_read_as_it_is(frame) or isinstance(frame.columns, pd.MultiIndex):
         return {}
@@ -39,10 +39,10 @@ def of(frame: pd.DataFrame, names: list[str]) -> dict[bytes, bytes]:
 
 
 def _is_read_as_it_is(frame: pd.DataFrame) -> bool:
-    """Whether pandas reads the same from a Parquet file without its own metadata."""
+    """Return whether pandas reads an equal frame from a Parquet file without its metadata."""
     index, labels = frame.index, frame.columns
     is_numbered = type(index) is pd.RangeIndex and (index.start, index.step, index.name) == (0, 1, None)
     is_labelled = type(labels) is pd.Index and labels.name is None and set(map(type, labels)) == {str}
-    # Not as a set: what hashes a dtype, hashes its categories, which takes long or fails.
+    # Not as a set: hashing a dtype hashes its categories, which is slow or fails.
     are_read = all(isinstance(dtype, np.dtype) and dtype in _READ_AS_IT_IS for dtype in frame.dtypes)
     return is_numbered and is_labelled and not frame.attrs and are_read

@@ -1,4 +1,4 @@
-"""pyarrow's Table as Parquet, where Parquet keeps its schema."""
+"""pyarrow's Table as Parquet, for tables whose schema Parquet keeps."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
 
 THREADED_BYTES = 1024 * 1024
-"""Bytes of a Parquet file below which handing out its columns to threads takes longer than it saves."""
+"""Bytes of a Parquet file below which decoding its columns in threads is slower."""
 
 STREAMED_BYTES = 32 * 1024 * 1024
-"""Of a table in memory: a larger one is encoded while it is sent."""
+"""Bytes of a table in memory above which it is encoded while it is sent."""
 
 GROUP_BYTES, COLUMN_BYTES = 8 * 1024 * 1024, 16 * 1024
-"""Of a row group of such a table, in memory: as much as a part, but enough in each of many columns."""
+"""Bytes in memory of a row group of a streamed table: about one part, but enough for each of many columns."""
 
 HEAD_ROWS, HEAD_BYTES = 1000, 1024 * 1024
-"""The first rows of a table of more bytes are a row group of their own: who only looks reads no other."""
+"""Most rows, and bytes, of the first row group of a larger table: a look reads only that."""
 
 
 def encode(value: Any) -> memoryview | None:
-    """A table as a Parquet file; None if that would not keep it."""
+    """Return a table as a Parquet file; None if Parquet would change it."""
     if not _is_kept(value):
         return None
     return write(value, version=_VERSION)
 
 
 def stream(value: Any) -> Iterator[bytes] | None:
-    """The same of a large one, piece by piece; None if it is small."""
+    """Return a large table in pieces; None if it is small, or if Parquet would change it."""
     if type(value) is not pa.Table or value.nbytes < STREAMED_BYTES or not _is_kept(value):
         return None
     return write_pieces(value, version=_VERSION)
 
 
 def write(table: pa.Table, **options: Any) -> memoryview:
-    """A table as the bytes of a Parquet file.
+    """Return a table as the bytes of a Parquet file.
 
-    :param options: of pyarrow.parquet.ParquetWriter
+    :param options: options of pyarrow.parquet.ParquetWriter
     """
     schema_guard.check_own(table.schema)
     sink = pa.BufferOutputStream()
@@ -59,7 +59,7 @@ def write(table: pa.Table, **options: Any) -> memoryview:
 
 
 def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
-    """The same in pieces, a row group each. Parameters as of :func:`write`."""
+    """Yield the bytes in pieces, one for each row group. The parameters are those of :func:`write`."""
     schema_guard.check_own(table.schema)
     sink = Sink()
     head = _head_rows(table)
@@ -74,14 +74,14 @@ def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
 
 
 def _head_rows(table: pa.Table) -> int:
-    """How many rows the first row group has, if it is one for those who only look; 0 otherwise."""
+    """Return the number of rows of a first row group for looks; 0: the table is too small to need one."""
     if table.nbytes <= HEAD_BYTES:
         return 0
     return max(1, min(HEAD_ROWS, table.num_rows * HEAD_BYTES // table.nbytes))
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
-    """Inverse of :func:`encode`.
+    """Decode what :func:`encode` returned.
 
     :raises FormatError: if there are more rows than were pushed
     """
@@ -92,12 +92,12 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
 
 
 def by_threads(size: int) -> bool:
-    """Return whether pyarrow is to decode so many bytes with its threads."""
+    """Return whether pyarrow should decode so many bytes with its threads."""
     return size >= THREADED_BYTES and threads.are_enough(pa.cpu_count())
 
 
 def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
-    """A Parquet file in memory, of which the end has come at least. Errors as of :func:`decode`."""
+    """Open a Parquet file in memory whose end at least has come. Raises what :func:`decode` raises."""
     if pulling.arriving is not None:
         pulling.arriving.wait(len(body) - _FOOTER_LENGTH_BYTES, len(body))
         pulling.arriving.wait(max(0, joined_files.footer_start(body)), len(body))
@@ -109,7 +109,7 @@ def open_file(body: bytes | memoryview, pulling: Pulling) -> pq.ParquetFile:
 
 
 def read_groups(file: pq.ParquetFile, pulling: Pulling) -> Iterator[pa.Table]:
-    """The row groups of a file, each as soon as it has come."""
+    """Yield the row groups of a file, each as soon as its bytes have come."""
     for number in range(file.num_row_groups):
         end = _group_end(file.metadata.row_group(number))
         pulling.arriving.wait(0, end)
@@ -122,21 +122,21 @@ _FOOTER_LENGTH_BYTES = 8
 
 
 def _group_end(group: pq.RowGroupMetaData) -> int:
-    """Where a row group ends, in bytes. Its columns follow each other."""
+    """Return the position in bytes at which a row group ends. Its columns follow each other."""
     if not group.num_columns:
         return 0
     return span_of(group.column(group.num_columns - 1))[1]
 
 
 def span_of(column: pq.ColumnChunkMetaData) -> tuple[int, int]:
-    """Where a column lies in a row group: the first byte, and the one after the last."""
+    """Return the range of bytes of a column in a row group: its first byte, and the one after the last."""
     offsets = column.data_page_offset, column.dictionary_page_offset
     start = min((offset for offset in offsets if offset), default=0)  # 0 or None: there is no such page
     return start, start + column.total_compressed_size
 
 
 def _is_kept(value: Any) -> bool:
-    """Whether Parquet keeps the schema of a table."""
+    """Return whether Parquet keeps the schema of a table."""
     if type(value) is not pa.Table or not value.num_columns:
         return False
     schema = value.schema
@@ -148,7 +148,7 @@ def _is_kept(value: Any) -> bool:
     try:
         pq.write_table(schema.empty_table(), sink, version=_VERSION)
         return pq.read_schema(pa.BufferReader(sink.getvalue())).equals(schema, check_metadata=True)
-    except pa.ArrowException:  # for metadata that tell of Arrow's own types
+    except pa.ArrowException:  # metadata may name Arrow's extension types
         return False
 
 
