@@ -1,4 +1,4 @@
-"""Python values as JSON: plain where JSON can say it, tagged where it cannot."""
+"""Python values as JSON: plain if JSON can hold them, otherwise tagged."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ __all__ = [
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> object:
-    """The value of an object of tagged JSON. Errors as of :func:`loads`."""
+    """Return the value of an object of tagged JSON. Raises what :func:`loads` raises."""
     return loads(bytes(body), {}, pulling.find_file)

@@ -1,4 +1,4 @@
-"""What to return instead of a value that cannot be pushed."""
+"""Advice on what to return instead of a value that cannot be pushed."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ def _advice(kind: type) -> str:
 
 
 def unsupported(value: Any) -> UnsupportedValueError:
-    """The error for a type that has no tag, with what to return instead."""
+    """Return the error for a type that has no tag, with advice on what to return instead."""
     kind = type(value)
     return UnsupportedValueError(f"a {type_name(kind)} cannot be pushed. {_advice(kind)}")

@@ -27,9 +27,9 @@ def is_scalar(value: Any) -> bool:
 
 
 def encode(encoder: Encoder, value: Any) -> Any:
-    """An object of a class, by what it is rebuilt from.
+    """Encode an object of a class as the data from which it is rebuilt.
 
-    :raises UnsupportedValueError: if its class has no way to be rebuilt, or is not admitted
+    :raises UnsupportedValueError: if its class cannot be rebuilt, or is not admitted
     """
     kind = type(value)
     tagger = next((tagger for fits, tagger in _TAGGERS if fits(value)), None)
@@ -70,7 +70,7 @@ def _find(module: str, qualname: str) -> Any:
 
 
 def load(name: list | type) -> type:
-    """The class of a stored object, by its name; itself if it was loaded before.
+    """Return the class of a stored object by its name; a class is returned as it is.
 
     Nothing is imported before the class is admitted.
     """
@@ -111,7 +111,7 @@ def _tag_named_tuple(encoder: Encoder, value: Any, name: str) -> Any:
 
 
 def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
-    """By Airflow's protocol, if ``deserialize(data, version)`` makes the same of it."""
+    """Encode an object by Airflow's protocol, if ``deserialize(data, version)`` makes an equal one."""
     kind = type(value)
     version = _version(kind, *_NAMES_OF_VERSION)
     with handled_within():
@@ -131,7 +131,7 @@ def _tag_serializable(encoder: Encoder, value: Any, name: str) -> Any:
 
 
 def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
-    """A dataclass or attrs object: its fields, if a new object made of them is the same."""
+    """Encode a dataclass or attrs object as its fields, if a new object made of them is equal."""
     fields: dict[str, Any] = {}
     try:
         fields.update((field.name, getattr(value, field.name)) for field in _fields(type(value)))
@@ -154,19 +154,19 @@ def _tag_fields(encoder: Encoder, value: Any, name: str) -> Any:
 
 
 _NAMES_OF_VERSION = ("version", "__version__")
-"""Attributes of classes with serialize(): 2.5 asks for the first, later releases for the second."""
+"""Attributes with the version of a class with serialize(): the first in 2.5, the second in later releases."""
 
 
 def _version(kind: type, *attributes: str) -> int:
-    """Return the version that a class says it has, by Airflow's protocol; 0 if it says none."""
+    """Return the version of a class by Airflow's protocol; 0 if it has none."""
     versions = (getattr(kind, attribute, None) for attribute in attributes)
     return next((number for number in versions if isinstance(number, int)), 0)
 
 
 def _check_version(kind: type, version: int, *attributes: str) -> None:
-    """Refuse an object of a newer version of its class than there is on this machine, as Airflow does.
+    """Refuse an object whose class had a newer version at the push than it has here, as Airflow does.
 
-    :raises FormatError: if it is one
+    :raises FormatError: if it had
     """
     own = _version(kind, *attributes)
     if version > own:
@@ -183,7 +183,7 @@ def _is_same(one: Any, other: Any) -> bool:
 @dataclasses.dataclass(frozen=True)
 class _Field:
     name: str
-    argument: str | None  # of the class; None: not one
+    argument: str | None  # argument of the class; None: there is none
 
 
 @functools.lru_cache(maxsize=256)

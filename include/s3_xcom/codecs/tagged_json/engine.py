@@ -1,11 +1,11 @@
-"""Python values as JSON: plain where JSON can say it, tagged where it cannot.
+"""Python values as JSON: plain if JSON can hold them, otherwise tagged.
 
 A tagged value is an object that holds the reserved key::
 
     {"__s3_xcom__": "tuple", "value": [1, 2]}
 
-and so is a dict that is no JSON object itself, one that holds the reserved key among them. The tags are
-written down in docs/format.md. Decoding builds the types named there and runs nothing else.
+A dict is tagged too if it is no JSON object, or holds the reserved key. docs/format.md describes the tags.
+Decoding builds the types named there and executes nothing else.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from include.s3_xcom.errors import FormatError, UnsupportedValueError, XComError
 from include.s3_xcom.reference import RESERVED
 
 MAX_DEPTH = 128
-"""Containers within containers. A tag is an object more, and Python's own JSON recurses."""
+"""Containers within containers. A tag adds one level, and Python's json module recurses."""
 
 SMALL_PART_BYTES = 1024
-"""Binary data up to here stands in the JSON as base64."""
+"""Bytes of binary data up to which it stays in the JSON, as base64."""
 
 NO_FILE = (
     "a File cannot stand in a frame or a mapped sequence. Return it beside the frame; to expand over files, "
@@ -48,7 +48,7 @@ _STDLIB = {kind: tagged for tagged in stdlib.TYPES for kind in tagged.types}
 _STDLIB_BY_NAME = {tagged.name: tagged for tagged in stdlib.TYPES}
 
 _LIBRARIES = {"numpy": "numpy_", "pandas": "pandas_", "pendulum": "pendulum_", "psycopg2": "psycopg2_"}
-"""Packages with tagged types, each with the module here that has them: imported when a value needs it."""
+"""Packages with tagged types, and the module here that has these: imported when a value needs it."""
 
 _OUT: dict[type, Callable[[Encoder, Any], Any]] = {
     type(None): lambda encoder, value: value,
@@ -59,7 +59,7 @@ _OUT: dict[type, Callable[[Encoder, Any], Any]] = {
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value is one thing, not a container, or data of any length."""
+    """Return whether a value is a single one: no container, and no data of any length."""
     kind = type(value)
     if kind in _OUT:
         return kind is not list and (kind not in _STDLIB or _STDLIB[kind].scalar)
@@ -82,27 +82,27 @@ def _library_types(library: str) -> list[TaggedType]:
 
 @functools.lru_cache(maxsize=256)
 def _packages(kind: type) -> set[str]:
-    """The packages that a class and its bases come from."""
+    """Return the packages that a class and its bases come from."""
     return {base.__module__.partition(".")[0] for base in kind.__mro__}
 
 
 def dumps_plain(value: dict | list) -> bytes | None:
-    """A container as plain JSON text in UTF-8, or None where that would change the value."""
-    # Looked at first, since to write a long one in vain takes long.
+    """Return a container as plain JSON text in UTF-8; None if that would change the value."""
+    # Checked first, because writing a long value in vain is slow.
     if not set(map(type, value)) <= ({str} if type(value) is dict else runs.SCALARS | {dict, list}):
         return None
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        # It is free of cycles now; what remains to check is what the json module converts silently.
+        # It has no cycles now; still to check is what the json module converts silently.
         return text.encode() if _is_plain(value, f'"{RESERVED}"' in text) else None
     except (TypeError, ValueError, RecursionError):
-        return None  # UnicodeEncodeError, a lone surrogate, is a ValueError
+        return None  # also for a lone surrogate: UnicodeEncodeError is a ValueError
 
 
 def _is_plain(value: dict | list, may_hold_reserved: bool) -> bool:
-    """Whether JSON holds a value as it is: exact types, string keys, no reserved key.
+    """Return whether JSON holds a value as it is: exact types, string keys, no reserved key.
 
-    Level by level, so that the loops run in C.
+    It goes level by level, so that the loops are in C.
     """
     dicts, lists = ([value], []) if type(value) is dict else ([], [value])
     for _ in range(MAX_DEPTH):
@@ -115,7 +115,7 @@ def _is_plain(value: dict | list, may_hold_reserved: bool) -> bool:
             return True
         if not types <= runs.SCALARS | {dict, list}:
             return False
-        # Most often a list of dicts only, which needs no sorting out.
+        # Usually these are only dicts, which need no sorting.
         inner = list(_items(dicts, lists))
         dicts = inner if types == {dict} else [item for item in inner if type(item) is dict]
         lists = [] if types == {dict} else [item for item in inner if type(item) is list]
@@ -130,22 +130,22 @@ _chain = itertools.chain.from_iterable
 
 
 def dumps(value: Any, parts: Parts | None = None) -> bytes:
-    """Any supported value as JSON text in UTF-8.
+    """Return any supported value as JSON text in UTF-8.
 
-    :param parts: takes binary data that is too large to stand in the text; without it, all stands there
+    :param parts: takes binary data that is too large for the text; without it, all data stays in the text
     :raises UnsupportedValueError: if the value has a type without a tag, holds itself, or nests too deeply
     """
     return to_text(to_json(value, parts))
 
 
 MAX_SHORT = stdlib.MAX_DECIMAL_BITS // 4
-"""Characters: an integer of no more can be read again, since a digit has less than 4 bits."""
+"""Characters up to which any integer can be read again: a digit has less than 4 bits."""
 
 
 def dumps_each_plain(values: list, types: set[type]) -> list[str] | None:
-    """Values as plain JSON texts, or None where that would change one of them.
+    """Return values as plain JSON texts; None if that would change one of them.
 
-    :param types: of the values
+    :param types: types of the values
     """
     joined = join_scalars(values, types)
     if joined is not None:
@@ -158,17 +158,17 @@ def dumps_each_plain(values: list, types: set[type]) -> list[str] | None:
         texts = list(map(encoder.encode, values))  # finds cycles, which _is_plain() would follow
         is_plain = _is_plain(values, may_hold_reserved=True)
         return texts if is_plain and is_unicode("".join(texts)) else None
-    except (TypeError, ValueError, RecursionError):  # what only a tag can say, such as NaN
+    except (TypeError, ValueError, RecursionError):  # only a tag can hold it, as NaN
         return None
 
 
 def join_scalars(values: list, types: set[type]) -> str | None:
-    """Scalars as plain JSON texts with a line break between them, which no string has in JSON.
+    """Return scalars as plain JSON texts separated by line breaks, which JSON escapes within strings.
 
-    None where that would change one of them. An integer that is too long to be read again is changed by it as
-    well: where a text is longer than ``MAX_SHORT``, :func:`.runs.are_plain` tells.
+    It is None if that would change one of them. An integer too long to be read again is not found here: if a
+    text is longer than ``MAX_SHORT``, ask :func:`.runs.are_plain`.
 
-    :param types: of the values
+    :param types: types of the values
     """
     if not values or not types <= runs.SCALARS:
         return None
@@ -180,17 +180,17 @@ def join_scalars(values: list, types: set[type]) -> str | None:
 
 
 def to_json(value: Any, parts: Parts | None = None) -> Any:
-    """Any supported value as what the json module writes without loss. As :func:`dumps`."""
+    """Return any supported value in a form that the json module writes without loss. See :func:`dumps`."""
     return Encoder(parts).encode(value)
 
 
 def to_text(tree: Any) -> bytes:
-    """JSON text in UTF-8 of what :func:`to_json` returns."""
+    """Return JSON text in UTF-8 of what :func:`to_json` returned."""
     return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def loads_plain(text: bytes | str) -> Any:
-    """Inverse of :func:`dumps_plain`. Errors as of :func:`loads`."""
+    """Read what :func:`dumps_plain` returned. Raises what :func:`loads` raises."""
     return _loads(text)
 
 
@@ -199,11 +199,11 @@ def loads(
     parts: Mapping[str, bytes] | None = None,
     find_file: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
-    """Inverse of :func:`dumps`.
+    """Read what :func:`dumps` returned.
 
-    :param parts: what was handed to its ``parts``, by name
+    :param parts: binary data that ``parts`` of :func:`dumps` took, by name
     :param find_file: makes a File of what was stored about it
-    :raises FormatError: if the text is nothing that :func:`dumps` writes
+    :raises FormatError: if :func:`dumps` cannot have written the text
     """
     return _loads(text, object_hook=Decoder(parts or {}, find_file).decode)
 
@@ -215,7 +215,7 @@ def _loads(text: bytes | str, **options: Any) -> Any:
         raise
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FormatError(f"The stored JSON cannot be read ({type(error).__name__}).") from None
-    except ValueError as error:  # of a number that is too long, or of what a tag is made of
+    except ValueError as error:  # a number is too long, or the value of a tag is wrong
         raise decoding_error(error, "The stored JSON cannot be read") from None
 
 
@@ -225,7 +225,7 @@ def _no_constant(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Parts:
-    """Where goes what cannot stand in the JSON itself.
+    """Destinations for data that cannot stay in the JSON.
 
     :param add: takes a suffix and binary data, returns the name to find it by
     :param add_file: takes a File, returns the tag that will stand for it
@@ -236,10 +236,10 @@ class Parts:
 
 
 def unwrap(value: Any) -> Any:
-    """The value itself, where Airflow hands out a stand-in for it.
+    """Return the value itself if Airflow handed out a stand-in for it.
 
-    That is a lazy proxy, as the context has them (``context["execution_date"]``), or the lazy sequence of the
-    results of a mapped task, which XCom.set makes a list of where it is the whole value.
+    A stand-in is a lazy proxy, as in the context (``context["execution_date"]``), or the lazy sequence of a
+    mapped task's results, which XCom.set makes a list if it is the whole value.
     """
     kind = type(value)
     proxies = sys.modules.get("lazy_object_proxy")
@@ -258,16 +258,16 @@ def is_lazy_sequence(value: Any) -> bool:
 
 
 _LAZY_SEQUENCES = {"LazyXComAccess", "LazyXComSelectSequence", "LazyXComSequence"}
-"""In Airflow 2.5 to 2.9, in 2.10, and in 3."""
+"""Class names in Airflow 2.5 to 2.9, in 2.10, and in 3."""
 
 
 class Encoder:
-    """Turns one value into what the json module writes without loss."""
+    """Encoder of one value into a form that the json module writes without loss."""
 
     def __init__(self, parts: Parts | None = None) -> None:
         self._parts = parts
         self._open: set[int] = set()  # ids of the containers around the current value
-        self.can_be_pulled: set[type] = set()  # classes that were looked at
+        self.can_be_pulled: set[type] = set()  # classes that were checked
 
     def encode(self, value: Any) -> Any:
         out = _OUT.get(type(value))
@@ -281,7 +281,7 @@ class Encoder:
         return self._library_value(value) or classes.encode(self, value)
 
     def _library_value(self, value: Any) -> Any:
-        """A value of one of the libraries; None if it is none of theirs."""
+        """Encode a value of one of the libraries; return None for other values."""
         tagged = _find_library_type(type(value))
         if tagged is not None and tagged.scalar:
             return tagged.out(self, value)
@@ -296,7 +296,7 @@ class Encoder:
     def items(self, container: Any, items: Iterable[Any]) -> list[Any]:
         """Encode the content of a container.
 
-        :param container: the container itself, whose presence within itself is an error
+        :param container: the container, which must not hold itself
         """
         self._enter(container)
         encoded = self._each(items)
@@ -304,7 +304,7 @@ class Encoder:
         return encoded
 
     def sequence(self, container: Any, items: Collection[Any] | None = None) -> Any:
-        """The content of a list or the like, in bulk where it is long and of one type.
+        """Encode the content of a list or a similar container, in bulk if it is long and of one type.
 
         :param items: the content, if iterating over the container does not give it
         """
@@ -337,7 +337,7 @@ class Encoder:
         self._open.add(id(container))
 
     def mapping(self, value: dict) -> Any:
-        """A dict, as a JSON object if it is one."""
+        """Encode a dict, as a JSON object if it is one."""
         keys = list(value)
         is_object = set(map(type, keys)) <= {str} and RESERVED not in value
         if not is_object or not all(map(is_unicode, keys)):
@@ -345,7 +345,7 @@ class Encoder:
         return dict(zip(keys, self.fields(value, value)))
 
     def dict_tag(self, name: str, value: dict, **fields: Any) -> dict[str, Any]:
-        """A dict of any keys: as pairs, or, where it is long, its keys and its values in bulk."""
+        """Encode a dict with any keys: as pairs, or if it is long, its keys and its values in bulk."""
         keys = list(value)
         if len(keys) < runs.MIN_ITEMS:
             return tag(name, self._pairs(value), **fields)
@@ -359,14 +359,14 @@ class Encoder:
         return tag(name, None, keys=encoded_keys, values=encoded_values, **fields)
 
     def fields(self, container: Any, fields: Mapping[str, Any]) -> list[Any]:
-        """Named values, encoded."""
+        """Encode the values of named fields."""
         try:
             return self.items(container, fields.values())
         except UnsupportedValueError as error:
             raise error.renamed(list(fields)) from None
 
     def _pairs(self, value: Mapping) -> list[list[Any]]:
-        """The items of a mapping, encoded as pairs."""
+        """Encode the items of a mapping as pairs."""
         keys = list(value)
         encoded_keys = self.items(value, keys)
         try:
@@ -375,20 +375,20 @@ class Encoder:
             raise error.renamed(keys) from None
 
     def blob(self, codec: str, suffix: str, data: Any) -> Any:
-        """Binary data: in the text if small, beside it otherwise."""
+        """Encode binary data: in the text if it is small, otherwise beside it."""
         if self._parts is None or len(data) <= SMALL_PART_BYTES:
             return tag("blob", to_base64(data), codec=codec)
         return tag("part", self._parts.add(suffix, data), codec=codec)
 
     def file(self, file: Any) -> Any:
-        """A file, which can only go beside the text."""
+        """Encode a File, which can only be stored beside the text."""
         if self._parts is None:
             raise UnsupportedValueError(NO_FILE)
         return self._parts.add_file(file)
 
 
 class Decoder:
-    """Rebuilds values from parsed JSON, the innermost first."""
+    """Decoder of parsed JSON, which rebuilds the innermost values first."""
 
     def __init__(self, parts: Mapping[str, bytes], find_file: Callable[[dict[str, Any]], Any] | None) -> None:
         self._own: dict[str, Callable[..., Any]] = {

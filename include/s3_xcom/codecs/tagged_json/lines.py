@@ -1,6 +1,6 @@
-"""Values as JSON texts, one apart from the other: the elements of mapped sequences, the cells of columns.
+"""Values as separate JSON texts: the elements of mapped sequences, the cells of columns.
 
-The texts are those that :func:`.engine.dumps` writes. Dicts of the same keys, such as rows, are written
+The texts are those that :func:`.engine.dumps` writes. Dicts with the same keys, such as rows, are encoded
 column by column. Two rows with the keys ``id`` and ``price``::
 
     id: 1, 2    price: {"__s3_xcom__":"Decimal","value":"1.50"}, null
@@ -26,7 +26,7 @@ from include.s3_xcom.reference import RESERVED
 
 
 def dumps_lines(values: list) -> list[bytes]:
-    """Values as JSON text in UTF-8, a line each.
+    """Return values as lines of JSON text in UTF-8.
 
     :raises UnsupportedValueError: as :func:`.engine.dumps`; the path starts with the position of the value
     """
@@ -34,7 +34,7 @@ def dumps_lines(values: list) -> list[bytes]:
 
 
 def dumps_many(values: list) -> list[str]:
-    """Values as JSON texts. Errors as of :func:`dumps_lines`."""
+    """Return values as JSON texts. Raises what :func:`dumps_lines` raises."""
     types = set(map(type, values))
     if types == {dict} and (texts := _dumps_rows(values)) is not None:
         return texts
@@ -42,10 +42,10 @@ def dumps_many(values: list) -> list[str]:
 
 
 def loads_many(joined: str, count: int) -> list[Any]:
-    """Inverse of :func:`dumps_many`. Errors as of :func:`.engine.loads`.
+    """Read what :func:`dumps_many` returned. Raises what :func:`.engine.loads` raises.
 
     :param joined: the texts, with commas between them
-    :param count: of the texts
+    :param count: number of the texts
     """
     values = engine.loads(f"[{joined}]")
     if len(values) != count:
@@ -54,7 +54,7 @@ def loads_many(joined: str, count: int) -> list[Any]:
 
 
 def _dumps_rows(rows: list[dict]) -> list[str] | None:
-    """Dicts of the same keys; None if they are not."""
+    """Return dicts as JSON texts if they have the same keys; otherwise None."""
     if len(rows) < runs.MIN_ITEMS:
         return None
     names = runs.common_keys(rows)
@@ -64,15 +64,15 @@ def _dumps_rows(rows: list[dict]) -> list[str] | None:
 
 
 def are_plain_names(names: Sequence[Any]) -> bool:
-    """Whether names are keys of a JSON object that needs no tag. There must be one, for there to be rows."""
+    """Return whether names can be keys of rows without a tag. There must be at least one name."""
     is_text = set(map(type, names)) == {str}
     return is_text and RESERVED not in names and all(map(is_unicode, names))
 
 
 def dumps_table(names: Sequence[str], columns: Sequence[list]) -> list[str]:
-    """Rows, as dicts, from columns. Errors as of :func:`dumps_lines`.
+    """Return rows, which are dicts, from columns. Raises what :func:`dumps_lines` raises.
 
-    :param names: of the columns, for which :func:`are_plain_names` holds
+    :param names: names of the columns, for which :func:`are_plain_names` holds
     """
     texts = []
     for name, column in zip(names, columns):
@@ -110,7 +110,7 @@ def _dumps_each(values: list, types: set[type]) -> list[str]:
     return texts
 
 
-# Columns of one type, in bulk; None where a value needs more than the type's usual text.
+# Columns of one type in bulk; None if a value needs more than the usual text of its type.
 
 
 def _scalars(out: Callable[[Any], str]) -> Callable[[list], list[str] | None]:
@@ -118,7 +118,7 @@ def _scalars(out: Callable[[Any], str]) -> Callable[[list], list[str] | None]:
 
 
 def _text(name: str, out: Callable[[Any], str]) -> Callable[[list], list[str]]:
-    """A type that a string tells all of, which needs no escapes."""
+    """Return an encoder for a type whose values are strings that need no escapes."""
     before, after = f'{{"{RESERVED}":"{name}","value":"', '"}'
     return lambda values: [f"{before}{out(value)}{after}" for value in values]
 

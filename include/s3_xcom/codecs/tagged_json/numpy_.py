@@ -1,4 +1,4 @@
-"""numpy's scalars, dtypes, and arrays of Python objects. Other arrays are objects of their own."""
+"""Scalars and dtypes of numpy, and arrays of Python objects. Other arrays are separate objects."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 def _scalar_out(encoder: Encoder, value: np.generic) -> Any:
-    """As the .npy file of an array without dimensions."""
+    """Encode a scalar as the .npy file of an array without dimensions."""
     array = np.empty((), value.dtype)
     array[()] = value
     if type(array[()]) is not type(value) or not _same(array[()], value):
         raise UnsupportedValueError("numpy does not keep it in an array. Return value.item()")
-    # longlong has the same dtype as int64, for numpy's files and for ==, and is another type.
+    # longlong is another type than int64, but numpy's files and == do not tell their dtypes apart.
     char = value.dtype.char
     fields = {} if np.dtype(value.dtype.str).char == char else {"char": char}
     return tag("numpy.scalar", to_base64(npy.write(array)), **fields)
@@ -46,7 +46,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _dtype_out(encoder: Encoder, value: np.dtype) -> Any:
     text = to_base64(npy.write(np.empty(0, value)))
-    if _dtype_back(text) != value:  # of an array within, or of texts without a length
+    if _dtype_back(text) != value:  # it has an array within, or texts without a length
         raise UnsupportedValueError("the dtype is none that an array has. Return str(...) of it")
     return tag("numpy.dtype", text)
 
@@ -63,7 +63,7 @@ def _objects_out(encoder: Encoder, value: np.ndarray) -> Any:
 
 def _objects_back(value: list, shape: list, order: str) -> np.ndarray:
     flat = np.empty(len(as_list(value)), dtype=object)
-    for position, item in enumerate(value):  # a slice assignment would unpack what is nested
+    for position, item in enumerate(value):  # a slice assignment would unpack nested lists
         flat[position] = item
     return flat.reshape(tuple(as_list(shape)), order=as_str(order))
 

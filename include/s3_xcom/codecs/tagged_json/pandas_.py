@@ -1,4 +1,4 @@
-"""pandas' scalars. Ticks are those of the unit, which is nanoseconds before pandas 2."""
+"""Scalars of pandas. Ticks count the unit, which is always nanoseconds before pandas 2."""
 
 from __future__ import annotations
 

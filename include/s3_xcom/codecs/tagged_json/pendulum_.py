@@ -1,4 +1,4 @@
-"""pendulum's dates and times, as Airflow uses them."""
+"""Dates and times of pendulum, which Airflow uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's ranges, as psycopg2 gives them."""
+"""Ranges of PostgreSQL, as psycopg2 gives them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS = {
 
 def _range_out(encoder: Encoder, value: extras.Range) -> Any:
     ends = encoder.items(value, [value.lower, value.upper])
-    # lower_inc and upper_inc say nothing about an endless side.
+    # lower_inc and upper_inc say nothing about an infinite side.
     return tag("psycopg2.Range", ends, kind=type(value).__name__, bounds=value._bounds)
 
 

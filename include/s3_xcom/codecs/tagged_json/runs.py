@@ -1,14 +1,14 @@
-"""Long lists of values of one type, written in bulk: one tag for all instead of one for each.
+"""Long lists of values of one type, encoded in bulk: one tag for all instead of one for each.
 
 A list of 16 Decimals or more, which may have None among them::
 
     {"__s3_xcom__": "run", "of": "Decimal", "value": ["1.50", null, "2.00", ...]}
 
-Values of any other type, if their tags differ in nothing but the value; what they share stands once::
+Values of any other type, if their tags differ only in the value; the shared fields are written once::
 
     {"__s3_xcom__": "run", "of": "pandas.Timedelta", "fields": {"unit": "ns"}, "value": [500, 750, ...]}
 
-A list of tuples, lists or dicts of one length, with the same keys, by columns, each a list again::
+A list of tuples or lists of one length, or of dicts with the same keys, by columns, each a list again::
 
     [(1, date(2026, 1, 31)), (2, date(2026, 2, 28)), ...]
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
 MIN_ITEMS = 16
-"""Shorter lists are written value by value, which is easier to read."""
+"""Values of the shortest list that is encoded in bulk; shorter lists are easier to read value by value."""
 
 _STAND_ALONE = {"blob", "file", "part", "run", "table"}
-"""Tags that no run is of."""
+"""Tags that are never gathered into one."""
 
 SCALARS = {type(None), bool, int, float, str}
-"""Types whose values JSON holds as they are, but for a few that :func:`are_plain` finds."""
+"""Types whose values JSON holds as they are, except for a few that :func:`are_plain` finds."""
 
 
 def encode(encoder: Encoder, items: list) -> Any:
-    """A list as one tag, or as a JSON array of what it holds; None if it is to be written value by value.
+    """Return a list as one tag, or as a JSON array; None if its values must be encoded one by one.
 
     :raises UnsupportedValueError: if a value in a tuple, list or dict cannot be pushed
     """
@@ -75,7 +75,7 @@ def encode(encoder: Encoder, items: list) -> Any:
 
 
 def are_plain(items: list) -> bool:
-    """Whether JSON holds each scalar as it is: no infinity, no very long integer, no lone surrogate."""
+    """Return whether JSON holds each scalar as it is: no infinity, very long integer or lone surrogate."""
     types = set(map(type, items))
     for kind in types & _ARE_PLAIN.keys():
         of_kind = items if len(types) == 1 else [item for item in items if type(item) is kind]
@@ -92,7 +92,7 @@ _ARE_PLAIN: dict[type, Callable[[list], bool]] = {
 
 
 def common_keys(rows: list[dict]) -> list[str] | None:
-    """The keys of dicts, if all have the same in the same order: strings, and none of a subclass."""
+    """Return the keys of dicts if all have the same in the same order, and each is a plain string."""
     shapes = set(map(tuple, rows))
     if len(shapes) > 1 or not set(map(type, itertools.chain.from_iterable(rows))) <= {str}:
         return None
@@ -100,7 +100,7 @@ def common_keys(rows: list[dict]) -> list[str] | None:
 
 
 def gather(encoded: list) -> Any:
-    """Tags of one name with the same fields as one tag for all; the list itself if they are anything else."""
+    """Join tags that differ only in their values into one tag; return any other list as it is."""
     tags = [item for item in encoded if item is not None]
     first = tags[0] if tags else None
     if type(first) is not dict or first.get(RESERVED, "run") in _STAND_ALONE:
@@ -113,7 +113,7 @@ def gather(encoded: list) -> Any:
 
 
 def _differs_in_value(item: Any, first: dict, fields: dict) -> bool:
-    """Whether a value is the tag of another, but for its value. That of a run may not be null, as None is."""
+    """Return whether a tag differs from the first one only in its value. A null would be read as None."""
     return (
         type(item) is dict
         and item.keys() == first.keys()
@@ -126,9 +126,9 @@ def _differs_in_value(item: Any, first: dict, fields: dict) -> bool:
 def run_back(
     find: Callable[[str], Callable[..., Any] | None], value: Any, of: str, fields: dict | None = None
 ) -> list:
-    """Inverse of :func:`encode` for the tag ``run``, and of :func:`gather`.
+    """Decode the tag ``run``, which :func:`encode` and :func:`gather` write.
 
-    :param find: finds the way back of one value by the name of its tag
+    :param find: returns the decoder of one value by the name of its tag
     """
     if of == "numpy":
         if getattr(value, "ndim", None) != 1:
@@ -145,8 +145,8 @@ def run_back(
     return [None if item is None else back(item) for item in as_list(value)]
 
 
-# Types whose values are written in bulk: the way out, for a whole list or not at all, above the way back of
-# one.
+# Types whose values are encoded in bulk: the way out of a whole list, or None, above the way back of one
+# value.
 
 
 def _each(out: Callable[[Any], Any]) -> Callable[[list], list]:
@@ -176,7 +176,7 @@ def _fractions_out(items: list) -> list | None:
 
 
 def _datetimes_out(items: list) -> list | None:
-    """ISO 8601 with offset, if it tells all of the zones, and no time is the second of its kind."""
+    """Encode datetimes as ISO 8601 with offset, if that tells all of their zones and none has a fold."""
     moments = [item for item in items if item is not None]
     found = {id(moment.tzinfo): moment.tzinfo for moment in moments}.values()
     if not all(zone is None or _is_plain_offset(zone) for zone in found):
@@ -185,22 +185,22 @@ def _datetimes_out(items: list) -> list | None:
 
 
 def _is_plain_offset(zone: datetime.tzinfo) -> bool:
-    if type(zone) is not datetime.timezone or zone.utcoffset(None).microseconds:  # lost in Python 3.10
+    if type(zone) is not datetime.timezone or zone.utcoffset(None).microseconds:  # Python 3.10 loses them
         return False
     return "name" not in zones.describe(zone, None)
 
 
 def _of_one_zone(items: list) -> Any:
-    """Datetimes that share a zone, as one tag; None if they do not."""
+    """Encode datetimes that share a zone as one tag; return None for others."""
     moments = [item for item in items if item is not None]
     zone = moments[0].tzinfo
     if zone is None or any(moment.tzinfo is not zone or moment.fold for moment in moments):
         return None
     try:
         described = zones.describe(zone, moments[0])
-    except UnsupportedValueError:  # which value it is, is told when they are written one by one
+    except UnsupportedValueError:  # the error names the value when they are encoded one by one
         return None
-    if "utcoffset" in described:  # a zone of pytz is an object for each of its offsets
+    if "utcoffset" in described:  # pytz has a separate object for each UTC offset of a zone
         return None
     values = _each(lambda moment: moment.replace(tzinfo=None).isoformat())(items)
     return tag("run", values, of="datetime", fields={"tz": described})
@@ -236,13 +236,13 @@ _RUN_NAMES = {kind.__name__: kind for kind in _RUNS}
 
 
 def _numpy_out(encoder: Encoder, items: list, kind: type) -> Any:
-    """numpy's numbers, dates and spans of time as an array."""
+    """Encode numpy's numbers, dates and spans of time as an array."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not issubclass(kind, (numpy.number, numpy.bool_, numpy.datetime64)):
         return None
-    dtypes = {item.dtype for item in items}  # they differ in the unit of time
+    dtypes = {item.dtype for item in items}  # they may differ in the unit of time
     dtype = dtypes.pop()
-    if dtypes or numpy.dtype(dtype.str).type is not kind or dtype.itemsize > 8:  # as .npy keeps it
+    if dtypes or numpy.dtype(dtype.str).type is not kind or dtype.itemsize > 8:  # not as .npy keeps it
         return None
     from include.s3_xcom.codecs import npy
 
@@ -254,7 +254,7 @@ _CONTAINERS = {kind.__name__: kind for kind in (tuple, list, dict)}
 
 
 def _table(encoder: Encoder, rows: list, kind: type) -> Any:
-    """Rows by columns, if all have the same keys, or the same length."""
+    """Encode rows by columns, if all have the same keys, or the same length."""
     if kind is dict:
         names = common_keys(rows)
         if not names or not all(map(is_unicode, names)):
@@ -269,13 +269,13 @@ def _table(encoder: Encoder, rows: list, kind: type) -> Any:
         try:
             columns.append(encoder.sequence(list(map(operator.itemgetter(name), rows))))
         except UnsupportedValueError as error:
-            row, *rest = error.path or (0,)  # none where the column itself nests too deeply
+            row, *rest = error.path or (0,)  # the path is empty if the column itself nests too deeply
             raise UnsupportedValueError(error.why, (row, name, *rest)) from None
     return tag("table", columns, of=kind.__name__, **fields)
 
 
 def table_back(value: list, of: str, keys: list | None = None) -> list:
-    """Inverse of :func:`encode` for the tag ``table``."""
+    """Decode the tag ``table``, which :func:`encode` writes."""
     columns = as_list(value)
     if len(set(map(len, map(as_list, columns)))) != 1:
         raise ValueError("the columns differ in length")

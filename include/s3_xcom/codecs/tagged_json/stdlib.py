@@ -27,9 +27,9 @@ from include.s3_xcom.errors import UnsupportedValueError
 if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
-# Numbers and texts, most of which JSON holds as they are.
+# Numbers and texts; JSON holds most of them as they are
 
-# Python refuses to read longer decimal integers, unless told otherwise.
+# Bits of the longest integer written in decimal: Python refuses to read longer ones by default.
 MAX_DECIMAL_BITS = 4096
 
 
@@ -48,7 +48,7 @@ def _float_out(encoder: Encoder, value: float) -> Any:
 def float_back(value: str) -> float:
     if value not in ("nan", "inf", "-inf"):
         raise ValueError
-    return float(value)  # a new NaN each time: as keys, two of the same object would be one
+    return float(value)  # a new object, because two keys that are one NaN would become one key
 
 
 def _str_out(encoder: Encoder, value: str) -> Any:
@@ -63,7 +63,7 @@ def _str_back(value: str) -> str:
 
 
 def datetime_out(encoder: Encoder, value: datetime.datetime, name: str = "datetime") -> Any:
-    """Local time, apart from it the zone, and which of two equal local times it is."""
+    """Encode local time, zone, and which of two equal local times it is."""
     fields: dict[str, Any] = {"fold": 1} if value.fold else {}
     if value.tzinfo is not None:
         fields["tz"] = zones.describe(value.tzinfo, value)
@@ -100,7 +100,7 @@ def _date_back(value: str) -> datetime.date:
 
 
 def _memoryview_out(encoder: Encoder, value: memoryview) -> Any:
-    """As database drivers give binary columns."""
+    """Encode a memoryview, which is what database drivers give for binary columns."""
     data = memoryview_bytes(value)
     fields: dict[str, Any] = {} if value.format == "B" else {"format": value.format}
     if not value.readonly:
@@ -114,9 +114,9 @@ def _memoryview_back(value: str, format: str = "B", readonly: bool = True) -> me
 
 
 def memoryview_bytes(value: memoryview) -> bytes:
-    """The bytes that a memoryview is of.
+    """Return the bytes of a memoryview.
 
-    :raises UnsupportedValueError: if they do not tell all of it
+    :raises UnsupportedValueError: if the bytes and the format do not tell all of it
     """
     try:
         data = value.tobytes()
@@ -133,9 +133,9 @@ def memoryview_bytes(value: memoryview) -> bytes:
 
 
 def make_memoryview(data: bytes | bytearray, format: str = "B") -> memoryview:  # noqa: A002
-    """Inverse of :func:`memoryview_bytes`.
+    """Make a memoryview of bytes. Inverse of :func:`memoryview_bytes`.
 
-    :param format: of its items, in the terms of the struct module; psycopg2's have ``c``
+    :param format: format of its items in terms of the struct module; psycopg2's memoryviews have ``c``
     """
     return memoryview(data).cast(format)
 
@@ -146,7 +146,7 @@ _FACTORIES = {kind.__name__: kind for kind in (bool, dict, float, int, list, set
 
 
 def _dict_back(value: list | None, keys: list | None = None, values: list | None = None) -> dict:
-    """From pairs, or, of a long one, from its keys and its values."""
+    """Decode a dict from pairs, or if it is long, from its keys and its values."""
     if value is not None:
         return dict(as_list(value))
     if len(as_list(keys)) != len(as_list(values)):
@@ -179,7 +179,7 @@ def _deque_back(value: list, maxlen: int | None) -> collections.deque:
 
 
 def _text(name: str, kind: type, out: Callable[[Any], str], back: Callable[[str], Any]) -> TaggedType:
-    """A type that a string tells all of."""
+    """Describe a type whose values are fully told by a string."""
     return TaggedType(
         name, (kind,), lambda encoder, value: tag(name, out(value)), lambda value: back(as_str(value))
     )
@@ -197,7 +197,7 @@ def _binary(kind: type) -> TaggedType:
 
 
 def _parts(kind: type, *attributes: str) -> TaggedType:
-    """A type that some attributes tell all of, which its constructor takes."""
+    """Describe a type whose values are fully told by attributes that its constructor takes."""
     name = kind.__name__
     return TaggedType(
         name,

@@ -22,7 +22,10 @@ def to_base64(data: bytes | memoryview) -> str:
 
 
 def from_base64(value: str) -> bytes:
-    """Inverse of :func:`to_base64`; a ValueError if it wrote no such text."""
+    """Decode base64.
+
+    :raises ValueError: if :func:`to_base64` did not write the text
+    """
     data = binascii.a2b_base64(value)
     if to_base64(data) != value:  # much faster than base64.b64decode(value, validate=True)
         raise ValueError
@@ -30,7 +33,7 @@ def from_base64(value: str) -> bytes:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether UTF-8 has a text: it holds no lone surrogate."""
+    """Return whether UTF-8 can encode a text, that is, it holds no lone surrogate."""
     if text.isascii():
         return True
     try:
@@ -41,14 +44,20 @@ def is_unicode(text: str) -> bool:
 
 
 def as_list(value: Any) -> list:
-    """The value itself; a TypeError if it is no list."""
+    """Return the value itself.
+
+    :raises TypeError: if it is no list
+    """
     if type(value) is not list:
         raise TypeError
     return value
 
 
 def as_str(value: Any) -> str:
-    """The value itself; a TypeError if it is no string."""
+    """Return the value itself.
+
+    :raises TypeError: if it is no string
+    """
     if type(value) is not str:
         raise TypeError
     return value
@@ -60,14 +69,14 @@ def type_name(kind: type) -> str:
 
 @dataclass(frozen=True)
 class TaggedType:
-    """A type that JSON has no word for: the way out, and the way back.
+    """A type that JSON cannot hold: its way out, and its way back.
 
     :param name: the tag
-    :param types: whose values have it
-    :param out: takes the encoder and a value, returns what JSON holds, most often a tag
+    :param types: classes whose values get the tag
+    :param out: takes the encoder and a value, returns what JSON holds, usually a tag
     :param back: takes the tag's value, and its other fields by their names; returns the value
     :param exact: whether subclasses are other types
-    :param scalar: whether it is one thing, not a container, or data of any length
+    :param scalar: whether a value is a single one: no container, and no data of any length
     """
 
     name: str
@@ -82,5 +91,5 @@ class TaggedType:
 
 
 def singleton(name: str, value: Any) -> TaggedType:
-    """The type of a value that is the only one of its type."""
+    """Describe the type of a value that is the only one of its type."""
     return TaggedType(name, (type(value),), lambda encoder, _: tag(name, None), lambda **_: value)

@@ -1,4 +1,4 @@
-"""Time zones: which library's zone it is, and its name or offset."""
+"""Time zones: the library of each, and its name or offset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str, Any]:
     """Describe a time zone.
 
-    :param moment: the time that carries it; pytz needs its UTC offset
+    :param moment: the time that carries it; a zone of pytz needs its UTC offset
     :raises UnsupportedValueError: if it cannot be rebuilt from a name or an offset
     """
     library = type(tz).__module__.partition(".")[0]
@@ -30,7 +30,7 @@ def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str,
         described["utcoffset"] = moment.utcoffset().total_seconds()
         try:
             again = attach(moment.replace(tzinfo=None), described).utcoffset()
-        except OverflowError:  # at the ends of time
+        except OverflowError:  # for the first and last years
             again = None
         if again != moment.utcoffset():
             raise UnsupportedValueError(
@@ -40,7 +40,7 @@ def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str,
 
 
 def attach(moment: datetime.datetime, described: dict[str, Any]) -> datetime.datetime:
-    """A naive time with the time zone that was described."""
+    """Return a naive time with the time zone that was described."""
     tz = rebuild(described)
     if "utcoffset" in described:
         return tz.fromutc(moment - datetime.timedelta(seconds=described["utcoffset"]))
@@ -48,7 +48,7 @@ def attach(moment: datetime.datetime, described: dict[str, Any]) -> datetime.dat
 
 
 def rebuild(described: dict[str, Any]) -> datetime.tzinfo:
-    """The time zone that was described.
+    """Rebuild the time zone that was described.
 
     :raises FormatError: if there is no such zone on this machine
     """
@@ -69,14 +69,14 @@ def zone_out(encoder: Encoder, value: datetime.tzinfo) -> Any:
 
 
 def other_zone_out(encoder: Encoder, value: Any) -> Any:
-    """A zone of dateutil or zoneinfo; None for their other types, and for zones without a name."""
+    """Encode a zone of dateutil or zoneinfo; return None for their other types, and zones without a name."""
     try:
         return zone_out(encoder, value)
     except UnsupportedValueError:
         return None
 
 
-# Each library's way out directly above its way back.
+# Each library's way out is directly above its way back.
 
 
 def _describe_datetime(tz: datetime.tzinfo) -> dict[str, Any] | None:
@@ -100,7 +100,7 @@ def _rebuild_datetime(described: dict[str, Any]) -> datetime.tzinfo:
 def _describe_zoneinfo(tz: Any) -> dict[str, Any] | None:
     try:
         tz.__reduce__()
-    except pickle.PicklingError:  # one of a file, whatever key it was given
+    except pickle.PicklingError:  # a zone read from a file has no name, even if it has a key
         return None
     return {"library": "zoneinfo", "name": tz.key} if tz.key else None
 
@@ -114,7 +114,7 @@ def _rebuild_zoneinfo(described: dict[str, Any]) -> datetime.tzinfo:
 def _describe_pytz(tz: Any) -> dict[str, Any] | None:
     if tz.zone:
         return {"library": "pytz", "name": tz.zone}
-    minutes = getattr(tz, "_minutes", None)  # pytz.FixedOffset has no public name for it
+    minutes = getattr(tz, "_minutes", None)  # pytz.FixedOffset has no public attribute for it
     return {"library": "pytz", "minutes": minutes} if minutes is not None else None
 
 
@@ -139,7 +139,8 @@ def _rebuild_pendulum(described: dict[str, Any]) -> datetime.tzinfo:
     name = described["name"]
     if "offset" not in described:
         return pendulum.timezone(name)
-    # pendulum's zones are equal only if they are the same: those that it keeps, where it keeps one.
+    # Zones of pendulum are equal only if they are one object, so the one that pendulum keeps is used if it
+    # has one.
     kept = (pendulum.UTC, pendulum.timezone(described["offset"]))
     return next((zone for zone in kept if zone.name == name), FixedTimezone(described["offset"], name))
 
