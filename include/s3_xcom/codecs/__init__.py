@@ -1,6 +1,7 @@
 """Values as the bytes of objects, and back. Each codec is a module; :mod:`.registry` lists them.
 
-What is imported counts, in a process per task: pandas and pyarrow only when a value needs them.
+Each task is a process, and pays for every import: pandas and pyarrow are imported only for a value that needs
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from include.s3_xcom.reference import ObjectInfo
 from include.s3_xcom.row import is_kept_number
 
 SMALL_BYTES = 1024
-"""The longest scalar, as JSON, that stays in the metadata database."""
+"""Bytes of JSON up to which a scalar stays in the metadata database."""
 
 _TOO_DEEP = "it holds itself, or nests too deeply"
 
@@ -40,11 +41,11 @@ __all__ = [
 ]
 
 Upload = Callable[[Any, int], "dict[str, Any]"]
-"""Stores a File within a value: called with it and its number, returns what will find it again."""
+"""Function that stores a File within a value: called with it and its number, returns how to find it again."""
 
 
 def encode_small(value: Any) -> bytes | None:
-    """JSON for the metadata database, if the value is a scalar and short; None otherwise.
+    """Return JSON for the metadata database if the value is a short scalar; None otherwise.
 
     :raises UnsupportedValueError: if it would come back changed
     """
@@ -59,29 +60,29 @@ def encode_small(value: Any) -> bytes | None:
 
 
 _NUL = r"\u0000"
-"""Airflow takes it out of strings when it migrates a database to Airflow 3."""
+"""JSON escape that Airflow removes from strings when it migrates a database to Airflow 3."""
 
 
 def _survives(value: float | str) -> bool:
-    """Return whether a migration to Airflow 3 keeps it, where the column holds JSON."""
+    """Return whether the value outlives a migration to Airflow 3, where the column holds JSON."""
     if type(value) is str:
-        return tagged_json.RESERVED not in value  # or it could be taken for a row
-    return not math.isfinite(value) or is_kept_number(value)  # what is not finite has a tag already
+        return tagged_json.RESERVED not in value  # otherwise it could be taken for a row
+    return not math.isfinite(value) or is_kept_number(value)  # NaN and infinity have a tag already
 
 
 def encode_inline(value: Any) -> bytes | None:
-    """JSON for the metadata database of a value that is to stay there, whatever its size.
+    """Return JSON for a value that is to stay in the metadata database, whatever its size.
 
     :return: None if it needs a binary format, holds files, or cannot be encoded
     """
     try:
         return inline(encode(value))
-    except UnsupportedValueError:  # pushing it says so
+    except UnsupportedValueError:  # the push reports it
         return None
 
 
 def inline(encoded: Encoded) -> bytes | None:
-    """JSON for the metadata database of what was encoded.
+    """Return an encoded value as JSON for the metadata database.
 
     :return: None if it is in a binary format, or holds files, which are found by the object's key
     """
@@ -94,15 +95,14 @@ def inline(encoded: Encoded) -> bytes | None:
     text = bytes(body).decode()
     if _NUL in text:
         return None
-    # The JSON as text: Postgres would change the order of its keys in a migration to Airflow 3.
+    # The JSON is stored as text: a migration to Airflow 3 on Postgres would reorder its keys.
     return tagged_json.to_text(tag("json", text))
 
 
 def encode(value: Any, upload: Upload | None = None) -> Encoded:
-    """The bytes to store for a value, in the most readable format that holds it exactly.
+    """Return the bytes to store for a value, in the most readable format that holds it exactly.
 
-    :param upload: called for each File within the value, once all of the value has proved to be one that can
-        be pushed
+    :param upload: called for each File within the value, once the whole value is known to be storable
     :raises UnsupportedValueError: if no format holds the value
     """
     value = unwrap(value)
@@ -116,7 +116,7 @@ def encode(value: Any, upload: Upload | None = None) -> Encoded:
 
 @dataclasses.dataclass(frozen=True)
 class Streamed:
-    """A large value as the bytes of an object, which are made while they are sent."""
+    """A large value as the bytes of an object, encoded while they are sent."""
 
     info: ObjectInfo
     pieces: Iterator[bytes]
@@ -125,7 +125,7 @@ class Streamed:
 
 
 def stream(value: Any) -> Streamed | None:
-    """A large value, piece by piece; None if it is small, or of no kind that can be sent so.
+    """Return a large value in pieces; None if it is small, or its codec cannot stream.
 
     :raises UnsupportedValueError: if it would come back changed, at the latest from the pieces
     """
@@ -137,7 +137,7 @@ def stream(value: Any) -> Streamed | None:
 
 
 def _encode_as(value: Any, codecs: Any, make_info: Callable[[Codec, Any], ObjectInfo]) -> Encoded | None:
-    """As the first of some codecs that takes it."""
+    """Encode a value with the first codec that takes it."""
     for codec in codecs:
         body = codec.encode(value)
         if body is not None:
@@ -166,7 +166,7 @@ def _encode_tagged(value: Any, upload: Upload | None) -> Encoded:
 
     try:
         tree = tagged_json.to_json(value, tagged_json.Parts(archive.add, add_file))
-    except RecursionError:  # through the cells of a frame that hold the frame
+    except RecursionError:  # a cell of a frame may hold that frame
         raise UnsupportedValueError(_TOO_DEEP) from None
     for number, (file, file_tag) in enumerate(files):
         if upload is None:
@@ -181,7 +181,7 @@ def _encode_tagged(value: Any, upload: Upload | None) -> Encoded:
 
 
 def encode_pickled(value: Any) -> Encoded:
-    """A value as a pickle, the last resort where Airflow's configuration allows it.
+    """Encode a value as a pickle, the last resort if Airflow's configuration allows it.
 
     :raises UnsupportedValueError: if it cannot be pickled
     """
@@ -192,7 +192,7 @@ def encode_pickled(value: Any) -> Encoded:
 
 
 def compressed(encoded: Encoded, name: str) -> Encoded:
-    """The same, compressed; as it is if the codec or the compression says so.
+    """Return an encoded value compressed, or unchanged if its codec or ``name`` says so.
 
     :param name: ``none``, ``gzip`` or ``zstd``
     """
@@ -213,14 +213,14 @@ def decode(
     arriving: Arriving | None = None,
     may_pickle: bool = False,
 ) -> Any:
-    """Inverse of :func:`encode`.
+    """Decode what :func:`encode` returned.
 
-    :param name: of the codec
+    :param name: name of the codec
     :param find_file: makes a File of what ``upload`` returned for it
-    :param rows: of a frame, how many were pushed
-    :param arriving: where codecs that stream wait for bytes that have not come
+    :param rows: number of rows that were pushed, if it is a frame
+    :param arriving: waits for bytes that have not come, for codecs that stream
     :param may_pickle: whether Airflow's configuration lets pickles be read
-    :raises FormatError: if the bytes are nothing that :func:`encode` writes
+    :raises FormatError: if :func:`encode` cannot have written the bytes
     """
     codec = registry.find(name, may_pickle=may_pickle)
     with format_errors(name):

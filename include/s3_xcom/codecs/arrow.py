@@ -15,9 +15,9 @@ from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 
 def encode(value: Any) -> memoryview | None:
-    """Return a table as the bytes of a file; None if it is none.
+    """Return a table as the bytes of a file; None if it is no table.
 
-    :raises UnsupportedValueError: if it would not come back as it is, which is tried
+    :raises UnsupportedValueError: if it would come back changed, which is tried here
     """
     if type(value) is not pa.Table:
         return None
@@ -38,17 +38,17 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> pa.Table:
     schema_guard.check_file(body)
     with pa.ipc.open_file(pa.BufferReader(body)) as reader:
         table = reader.read_all()
-    table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    table.validate(full=True)  # offsets in a damaged file may point outside of its buffers
     return table
 
 
 def read_stream(data: bytes) -> pa.Table:
-    """The table of an Arrow IPC stream.
+    """Read the table of an Arrow IPC stream.
 
-    :raises pyarrow.ArrowException: if it is none
+    :raises pyarrow.ArrowException: if the data is no such stream
     """
     schema_guard.check_stream(data)
     with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
         table = reader.read_all()
-    table.validate(full=True)  # as above
+    table.validate(full=True)  # as in decode()
     return table

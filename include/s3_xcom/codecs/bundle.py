@@ -1,6 +1,6 @@
-"""Values that hold frames, arrays or much binary data: a ZIP archive of ``value.json`` and the parts.
+"""Values that hold frames, arrays or much binary data: a ZIP archive of ``value.json`` and other members.
 
-Members are stored, not compressed: the parts are dense already, and a reader allocates no more than it read.
+Members are not compressed: they are dense already, and a reader never allocates more than it has read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.errors import FormatError
 
 VALUE = "value.json"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same value makes the same bytes
+EPOCH = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal values make equal bytes
 
 
 class Archive:
@@ -28,7 +28,7 @@ class Archive:
         return len(self._members)
 
     def add(self, suffix: str, data: bytes | memoryview) -> str:
-        """Store one part.
+        """Store one member.
 
         :return: its name
         """
@@ -37,9 +37,9 @@ class Archive:
         return name
 
     def finish(self, text: bytes) -> bytes:
-        """The bytes of the archive.
+        """Return the bytes of the archive.
 
-        :param text: JSON that refers to the parts by name
+        :param text: JSON that refers to the other members by name
         """
         sink = io.BytesIO()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
@@ -47,17 +47,17 @@ class Archive:
                 name, data = self._members.pop(0)  # freed when it is written
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), data)
             archive.writestr(zipfile.ZipInfo(VALUE, EPOCH), text)
-        # Not a view, on which Python before 3.12.7 may crash when it collects both. Its issue 77894.
+        # Not a view: Python before 3.12.7 may crash when it collects both (its issue 77894).
         return sink.getvalue()
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
-    """The value of an archive. Errors as of :func:`read`."""
+    """Read the value of an archive. Raises what :func:`read` raises."""
     return tagged_json.loads(*read(body), pulling.find_file)
 
 
 def read(body: bytes | memoryview) -> tuple[bytes, dict[str, bytes]]:
-    """The JSON and the parts of an archive.
+    """Read the JSON and the other members of an archive.
 
     :raises FormatError: if a member is compressed, or the members together are longer than the archive
     """

@@ -1,4 +1,4 @@
-"""What a codec is: one format of whole objects, with its way out and its way back."""
+"""Codecs: each is one format of whole objects, with its way out and its way back."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ ARROW = "application/vnd.apache.arrow.file"
 
 
 class Arriving(Protocol):
-    """The bytes of an object of which not all have come."""
+    """An object whose bytes have not all come."""
 
     def wait(self, start: int, stop: int) -> None:
         """Wait until the bytes between two positions have come."""
 
     def forget(self, stop: int) -> None:
-        """The bytes before a position are read no more: their memory may be used for others."""
+        """Allow the memory of the bytes before a position to be reused: they are not read again."""
 
 
 @dataclass(frozen=True)
 class Pulling:
-    """What decoding an object may need to know.
+    """Facts that decoding an object may need.
 
-    :param rows: of a frame, how many were pushed: a few bytes can claim billions
+    :param rows: number of rows that were pushed, if it is a frame: a few bytes can claim billions
     :param find_file: makes a File of what is stored about it within a value
-    :param arriving: where to wait for bytes that have not come; None: all are there
+    :param arriving: waits for bytes that have not come; None: all are there
     """
 
     rows: int | None = None
@@ -46,22 +46,25 @@ class Pulling:
 
 @dataclass(frozen=True)
 class Codec:
-    """One format of whole objects. Its module has ``encode`` and ``decode`` side by side::
+    """One format of whole objects.
 
-        def encode(value: Any) -> bytes | memoryview | None    # None: not its kind of value
+    Its module has ``encode`` and ``decode`` side by side::
+
+        def encode(value: Any) -> bytes | memoryview | None    # None: a value of another kind
         def decode(body: bytes | memoryview, pulling: Pulling) -> Any
 
-    :param name: as it stands in references
-    :param suffix: of the objects' keys, with its dot
-    :param media_type: of the objects, for their Content-Type
-    :param module: its name below ``include.s3_xcom.codecs``; imported when it is first needed
-    :param library: the package whose values it holds; empty: Python itself. Where that is not imported,
+    :param name: its name in references
+    :param suffix: suffix of the objects' keys, with its dot
+    :param media_type: Content-Type of the objects
+    :param module: its module below ``include.s3_xcom.codecs``, imported when first needed
+    :param library: package that defines the values it holds; empty: Python itself. While it is not imported,
         there are no such values
     :param compressible: whether ``[s3_xcom] compression`` applies; other formats are dense already
     :param inline: whether a small value may stay in the metadata database, as JSON
-    :param streams: whether it can send and read a large value while it encodes and decodes: its module has
-        ``stream`` then, which returns pieces instead of the bytes, and its ``decode`` heeds ``arriving``
-    :param pulled: for values that are pulled without their data: makes one, of a store and a reference
+    :param streams: whether large values are sent while they are encoded, and decoded while they come: its
+        module then has ``stream``, which returns pieces instead of the bytes, and ``decode`` uses
+        ``arriving``
+    :param pulled: for values that are pulled without their data: makes one from a store and a reference
     """
 
     name: str
@@ -79,23 +82,23 @@ class Codec:
         return self.media_type in (JSON, TEXT)
 
     def encode(self, value: Any) -> bytes | memoryview | None:
-        """The bytes for a value; None if the value is not of this codec's kind.
+        """Return the bytes for a value; None if the value is not of this codec's kind.
 
         :raises UnsupportedValueError: if it would come back changed
         """
         return self._module.encode(value)
 
     def stream(self, value: Any) -> Iterator[bytes] | None:
-        """The bytes for a large value, piece by piece. None if it is small, or not of this codec's kind.
+        """Return the bytes for a large value in pieces; None if it is small, or not of this codec's kind.
 
         :raises UnsupportedValueError: if it would come back changed, at the latest from the pieces
         """
         return self._module.stream(value) if self.streams else None
 
     def decode(self, body: bytes | memoryview, pulling: Pulling) -> Any:
-        """Inverse of :meth:`encode`.
+        """Decode what :meth:`encode` returned.
 
-        :raises FormatError: if the bytes are nothing that it writes
+        :raises FormatError: if :meth:`encode` cannot have written the bytes
         """
         return self._module.decode(body, pulling)
 
@@ -104,18 +107,18 @@ class Codec:
         return _imported(f"include.s3_xcom.codecs.{self.module}")
 
 
-_imported = functools.lru_cache(maxsize=None)(importlib.import_module)  # which takes some microseconds
+_imported = functools.lru_cache(maxsize=None)(importlib.import_module)  # it takes some microseconds
 
 
 @dataclass(frozen=True)
 class Encoded:
     """A value as the bytes of an object.
 
-    :param info: what the object is
+    :param info: description of the object
     :param body: the bytes, or a stream of them
-    :param size: of the body, in bytes
-    :param suffix: of the object's key, with its dot
-    :param media_type: of the object, for its Content-Type
+    :param size: bytes of the body
+    :param suffix: suffix of the object's key, with its dot
+    :param media_type: Content-Type of the object
     """
 
     info: ObjectInfo
@@ -137,8 +140,8 @@ class Encoded:
 
 
 class Attachment:
-    """Base of values that get an object of their own when they stand within another value: files."""
+    """Base of values that get a separate object if they are within another value: files."""
 
 
 class Standalone:
-    """Base of values that cannot stand within another value: mapped sequences."""
+    """Base of values that cannot be within another value: mapped sequences."""

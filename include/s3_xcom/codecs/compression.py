@@ -17,7 +17,7 @@ GZIP_WINDOW = 16 + zlib.MAX_WBITS  # https://docs.python.org/3/library/zlib.html
 
 
 def compress(name: str, data: bytes | memoryview) -> bytes:
-    """The data as one gzip member (RFC 1952) or Zstandard frame (RFC 8878).
+    """Compress data as one gzip member (RFC 1952) or Zstandard frame (RFC 8878).
 
     :param name: ``gzip`` or ``zstd``
     """
@@ -29,10 +29,10 @@ def compress(name: str, data: bytes | memoryview) -> bytes:
 
 
 def decompress(name: str, data: bytes, size: int) -> bytes:
-    """The data that was compressed, of which the size is known.
+    """Decompress data whose size is known.
 
-    :param size: in bytes; no more is ever allocated
-    :raises FormatError: if the data is not what was compressed, or of another size
+    :param size: bytes of the result; no more is ever allocated
+    :raises FormatError: if the data is damaged, or of another size
     """
     with _damage_named(name):
         if name == "gzip":
@@ -50,10 +50,10 @@ def decompress(name: str, data: bytes, size: int) -> bytes:
 
 
 def decompress_start(name: str, data: bytes, limit: int) -> bytes:
-    """The start of what was compressed, of which the end may be missing.
+    """Decompress the start of data whose end may be missing.
 
-    :param limit: in bytes; no more is returned
-    :raises FormatError: if the data is not what was compressed
+    :param limit: bytes returned at most
+    :raises FormatError: if the data is damaged
     """
     with _damage_named(name):
         if name == "gzip":
@@ -77,7 +77,7 @@ def _start_of_zstd(data: bytes, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def _damage_named(name: str) -> Iterator[None]:
-    """Say in words that a compression is not known, or that what it made is damaged."""
+    """Raise FormatError for an unknown compression, and for damaged data within the block."""
     if name not in SUFFIXES:
         raise FormatError(f"It is compressed as {name!r:.20}, which is not known. Update include/.")
     try:

@@ -1,7 +1,7 @@
-"""numpy's arrays and scalars, in the .npy format.
+"""Arrays and scalars of numpy, in the .npy format.
 
 https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. Arrays of Python objects, which that
-format would pickle, are tagged JSON.
+format would pickle, are stored as tagged JSON.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from numpy.lib import format as npy
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
-MAX_HEADER_BYTES = 10_000  # numpy itself reads no longer ones
+MAX_HEADER_BYTES = 10_000  # the longest header that numpy reads
 
 
 def encode(value: Any) -> bytes | None:
-    """An array as the bytes of an .npy file. Arrays of Python objects are tagged JSON.
+    """Return an array as the bytes of an .npy file; None for arrays of Python objects and other values.
 
     :raises UnsupportedValueError: if its dtype would come back changed
     """
@@ -31,7 +31,7 @@ def encode(value: Any) -> bytes | None:
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> np.ndarray:
-    """Inverse of :func:`encode`.
+    """Decode what :func:`encode` returned.
 
     :raises FormatError: if the bytes are no such file
     """
@@ -39,14 +39,14 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> np.ndarray:
 
 
 def write(value: np.ndarray) -> bytes:
-    """Any array as the bytes of an .npy file. Errors as of :func:`encode`."""
+    """Return any array as the bytes of an .npy file. Raises what :func:`encode` raises."""
     dtype = value.dtype
     if dtype.hasobject or not _is_kept(dtype):
         raise UnsupportedValueError(f"its dtype {dtype} cannot be kept. Convert it with astype() first")
     sink = io.BytesIO()
     try:
         npy.write_array(sink, value, version=(1, 0), allow_pickle=False)
-    except ValueError:  # field names beyond Latin-1, which version 3 has
+    except ValueError:  # field names beyond Latin-1 need version 3
         sink = io.BytesIO()
         npy.write_array(sink, value, version=(3, 0), allow_pickle=False)
     if sink.tell() - value.nbytes > MAX_HEADER_BYTES:
@@ -55,7 +55,7 @@ def write(value: np.ndarray) -> bytes:
 
 
 def _is_kept(dtype: np.dtype) -> bool:
-    """Return whether the header of an .npy file tells a dtype."""
+    """Return whether the header of an .npy file can hold a dtype."""
     if dtype.isbuiltin == 1:
         return True
     try:
@@ -66,7 +66,7 @@ def _is_kept(dtype: np.dtype) -> bool:
 
 
 def _holds_records(dtype: np.dtype) -> bool:
-    """Return whether elements are records, which equal other structures and are of another type."""
+    """Return whether elements are records, which compare equal to other structures but have another type."""
     fields = [field for field, *_ in (dtype.fields or {}).values()]
     return issubclass(dtype.type, np.record) or any(
         map(_holds_records, [*fields, *(dtype.subdtype or ())[:1]])
@@ -74,29 +74,29 @@ def _holds_records(dtype: np.dtype) -> bool:
 
 
 def read(body: bytes | memoryview) -> np.ndarray:
-    """Inverse of :func:`write`. Errors as of :func:`decode`."""
+    """Read what :func:`write` returned. Raises what :func:`decode` raises."""
     shape, fortran_order, dtype, start = read_header(body)
-    # Before anything is allocated: what the header promises must be there.
+    # The data must be as long as the header says, before anything is allocated.
     size = math.prod(shape) * dtype.itemsize
     if size != len(body) - start:
         raise FormatError("The stored array is shorter or longer than its header says.")
     if size == 0:
         return np.zeros(shape, dtype, order="F" if fortran_order else "C")
     flat = np.empty(math.prod(shape), dtype)
-    flat.view(np.uint8)[:] = np.frombuffer(body, np.uint8, offset=start)  # also what lies between fields
+    flat.view(np.uint8)[:] = np.frombuffer(body, np.uint8, offset=start)  # and the bytes between fields
     return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 @functools.lru_cache(maxsize=64)
 def _parsed(header: str) -> dict[str, Any]:
-    """Parse the header of an .npy file. Many small arrays share one; parsing it takes the longest."""
+    """Parse the header of an .npy file; cached, as many small arrays share one, and parsing is slow."""
     return ast.literal_eval(header)
 
 
 def read_header(body: bytes | memoryview) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, whether in Fortran's order, and dtype of an .npy file, and where its data start.
+    """Return the shape, whether the order is Fortran's, the dtype, and the start of the data of an .npy file.
 
-    numpy's own functions for it read two of the three versions.
+    numpy's functions for this read only two of the three versions.
     """
     version = npy.read_magic(io.BytesIO(body[: npy.MAGIC_LEN]))
     form, encoding = {(1, 0): ("<H", "latin1"), (2, 0): ("<I", "latin1"), (3, 0): ("<I", "utf-8")}[version]

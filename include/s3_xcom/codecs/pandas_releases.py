@@ -1,7 +1,7 @@
-"""What releases of pandas call differently, or lack: a value pushed with one is pulled with another.
+"""Names and features that differ between releases of pandas: one pulls what another pushed.
 
-pandas 2.0 brought other units than nanoseconds, 2.2 renamed frequencies, 2.3 brought the dtype ``str``, which
-texts have by default in 3.0. https://pandas.pydata.org/docs/whatsnew/v2.2.0.html
+pandas 2.0 brought units other than nanoseconds, 2.2 renamed frequencies, 2.3 brought the dtype ``str``, which
+is the default of texts in 3.0. https://pandas.pydata.org/docs/whatsnew/v2.2.0.html
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _OF_MOMENTS = {
     **_OF_PERIODS, "M": "ME", "BM": "BME", "SM": "SME", "CBM": "CBME", "Q": "QE", "BQ": "BQE",
     "A": "YE", "BA": "BYE", "AS": "YS", "BAS": "BYS", "BH": "bh", "CBH": "cbh",
 }  # fmt: skip
-"""Names of frequencies up to pandas 2.1, and since."""
+"""Names of frequencies up to pandas 2.1, and the names since."""
 
 
 def freq_of_moments(name: str) -> str:
-    """The name of an index's frequency in this release, from that in any."""
+    """Return this release's name of an index's frequency, from the name in any release."""
     return _renamed(name, _OF_MOMENTS)
 
 
 def freq_of_periods(name: str) -> str:
-    """The name of a period's frequency in this release, from that in any."""
+    """Return this release's name of a period's frequency, from the name in any release."""
     return _renamed(name, _OF_PERIODS)
 
 
 def _renamed(name: str, names: dict[str, str]) -> str:
-    """With another word between number and anchor, as in ``2Q-DEC``."""
+    """Replace the word between number and anchor, as in ``2Q-DEC``."""
     names = names if _RELEASE >= (2, 2) else {new: old for old, new in names.items()}
     found = re.fullmatch(r"(-?\d*)([A-Za-z]+)(-.*)?", name)
     if found is None:
@@ -47,7 +47,7 @@ def _renamed(name: str, names: dict[str, str]) -> str:
 
 
 def describe_dtype(dtype: Any) -> dict[str, str]:
-    """An extension dtype, for :func:`find_dtype`."""
+    """Describe an extension dtype for :func:`find_dtype`."""
     if not isinstance(dtype, pd.StringDtype):
         return {"dtype": dtype.name}
     if HAS_STR and dtype.na_value is not pd.NA:
@@ -56,9 +56,9 @@ def describe_dtype(dtype: Any) -> dict[str, str]:
 
 
 def find_dtype(spec: dict[str, Any]) -> Any:
-    """The dtype in this release.
+    """Return the dtype in this release.
 
-    :raises FormatError: if it has none
+    :raises FormatError: if this release has no such dtype
     """
     name = spec["dtype"]
     if name in ("str", "string[pyarrow_numpy]") and HAS_STR:
@@ -70,9 +70,9 @@ def find_dtype(spec: dict[str, Any]) -> Any:
 
 
 def require_unit(unit: str) -> None:
-    """Make sure that pandas keeps a unit of time, which it turned into nanoseconds before 2.0.
+    """Refuse a unit of time that pandas cannot keep: before 2.0 it converts all to nanoseconds.
 
-    :raises FormatError: if not
+    :raises FormatError: if it cannot
     """
     if unit != "ns" and _RELEASE < (2, 0):
         raise _too_old(f"datetime64[{unit}]", "2.0")

@@ -12,7 +12,7 @@ from include.s3_xcom.interruptions import handled_within
 
 
 def encode(value: Any) -> bytes:
-    """A value as a pickle.
+    """Return a value as a pickle.
 
     :raises UnsupportedValueError: if it cannot be pickled
     """
@@ -24,7 +24,7 @@ def encode(value: Any) -> bytes:
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> Any:
-    """Inverse of :func:`encode`. Runs whatever the bytes say: the caller must have asked Airflow.
+    """Load a pickle, which can execute any code: the caller must have asked Airflow.
 
     :raises FormatError: if it cannot be unpickled
     """

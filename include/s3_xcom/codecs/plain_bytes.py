@@ -1,4 +1,4 @@
-"""Bytes, as they are."""
+"""Bytes as they are."""
 
 from __future__ import annotations
 

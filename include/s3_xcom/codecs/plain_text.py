@@ -8,7 +8,7 @@ from include.s3_xcom.codecs.codec import Pulling
 
 
 def encode(value: Any) -> bytes | None:
-    """The string in UTF-8; None if it holds a lone surrogate, which UTF-8 has not."""
+    """Return the string in UTF-8; None if it holds a lone surrogate, which UTF-8 cannot encode."""
     if type(value) is not str:
         return None
     try:

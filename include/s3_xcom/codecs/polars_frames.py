@@ -1,4 +1,4 @@
-"""polars' DataFrame as an Arrow IPC file."""
+"""DataFrame of polars as an Arrow IPC file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encode(value: Any) -> bytes | None:
 
 
 def decode(body: bytes | memoryview, pulling: Pulling) -> polars.DataFrame:
-    """Inverse of :func:`encode`.
+    """Decode what :func:`encode` returned.
 
     :raises FormatError: if polars is not installed here
     """
@@ -31,7 +31,7 @@ def decode(body: bytes | memoryview, pulling: Pulling) -> polars.DataFrame:
 
 
 def write(frame: polars.DataFrame) -> bytes:
-    """A frame as an Arrow IPC file.
+    """Return a frame as an Arrow IPC file.
 
     :raises UnsupportedValueError: if polars cannot write it, or would read other types
     """

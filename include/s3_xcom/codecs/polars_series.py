@@ -1,4 +1,4 @@
-"""polars' Series, as the only column of a frame."""
+"""Series of polars as the only column of a frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All codecs, a line each. To add a kind of value, write its module and its line."""
+"""All codecs, one line each. To add a kind of value, write its module and its line."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def add(*codecs: Codec) -> None:
 
 
 def find(name: str, *, may_pickle: bool = False) -> Codec:
-    """The codec of a name.
+    """Return the codec with a name.
 
     :param may_pickle: whether the caller has asked Airflow, and pickles may be read
-    :raises FormatError: if it is not known
+    :raises FormatError: if there is no such codec
     """
     if name == PICKLE and may_pickle:
         return _PICKLE
@@ -49,5 +49,5 @@ def find(name: str, *, may_pickle: bool = False) -> Codec:
 
 
 def of_libraries() -> Iterator[Codec]:
-    """The codecs of libraries that are imported in this process, in the order in which they are asked."""
+    """Yield the codecs of libraries that this process has imported, in the order in which they are tried."""
     return (codec for codec in _CODECS if codec.library in sys.modules)

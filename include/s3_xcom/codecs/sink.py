@@ -1,4 +1,4 @@
-"""A file in memory that hands out what was written to it, piece by piece."""
+"""A file in memory that hands out its content in pieces while it is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Sink(io.BytesIO):
     _taken = 0
 
     def take(self) -> bytes:
-        """The bytes that were written since the last call."""
+        """Return the bytes written since the last call."""
         data = self.getvalue()
         self._taken += len(data)
         super().seek(0)
