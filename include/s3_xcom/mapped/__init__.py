@@ -1,4 +1,4 @@
-"""Sequences to expand over, of which each mapped task moves its own element only."""
+"""Sequences to expand over. Each mapped task moves only its element."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[type[Mapped], str, str]] = {
 
 
 def whole(codec: str, body: bytes, shape: list[int]) -> Any:
-    """Decode a whole object without its layout: to the frame, or the list."""
+    """Decode a whole object without its layout into the frame, or the list."""
     with format_errors(codec):
         if codec in (JSON_CODEC, ZIP_CODEC):
             return from_object(codec, body)
@@ -35,9 +35,9 @@ def whole(codec: str, body: bytes, shape: list[int]) -> Any:
 
 
 def _pulled(store: Store, reference: Reference) -> Mapped:
-    """The sequence that a reference points to. Moves no data.
+    """Return the sequence that a reference points to. It moves no data.
 
-    :raises BadReferenceError: if the reference does not say where the elements lie
+    :raises BadReferenceError: if the reference does not say where the elements are
     """
     kind = _KINDS[reference.info.codec][0]
     if len(reference.info.shape) != kind.DIMENSIONS:

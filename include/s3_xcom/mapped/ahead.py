@@ -1,4 +1,4 @@
-"""Reading ahead: work done in other threads for the next few items."""
+"""Reading ahead: other threads work on the next few items."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ R = TypeVar("R")
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield ``map(function, items)``, done by other threads for the next few items while one is in use.
+    """Yield ``map(function, items)``; other threads work on the next few items while one is in use.
 
-    Pays off when the function releases the GIL, as pyarrow does. Exceptions are raised at their items.
+    This is faster if the function releases the GIL, as pyarrow does. Exceptions are raised at their items.
     """
 
     def attempt(item: T) -> tuple[R | None, Exception | None]:

@@ -1,8 +1,8 @@
-"""``batches``: a DataFrame in pieces of some rows each, or frames as they come.
+"""``batches``: a DataFrame in batches of some rows each, or frames as they come.
 
-The object is a Parquet file of the frame that is made of one whole Parquet file a batch
-(:mod:`include.s3_xcom.codecs.parquet.joined_files`): a mapped task reads its own batch as one, other tools
-read all. For frames of many columns, in batches of few rows, it is an Arrow file
+The object is a Parquet file of the frame that is made of one whole Parquet file per batch
+(:mod:`include.s3_xcom.codecs.parquet.joined_files`): a mapped task reads its batch as one file, other tools
+read all. For frames of many columns in batches of few rows, it is an Arrow file
 (:mod:`include.s3_xcom.mapped.record_batches`).
 """
 
@@ -33,11 +33,11 @@ CODEC, WIDE_CODEC = "batches", "batches.arrow"
 
 
 class Batches(OfFrame):
-    """A DataFrame in pieces, or the frames that one comes in. Made by :func:`batches`."""
+    """A DataFrame in batches, or the frames of an iterator. Made by :func:`batches`."""
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Batches:
-        """The sequence that a reference points to."""
+        """Return the sequence that a reference points to."""
         info = reference.info
         if info.codec == WIDE_CODEC:
             from include.s3_xcom.mapped.record_batches import RecordBatches
@@ -54,7 +54,7 @@ class Batches(OfFrame):
         )
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """The batches one after the other, of which a few are in memory at a time. As iterating over it."""
+        """Yield the batches, of which a few are in memory at a time. Iterating over it does the same."""
         return iter(self)
 
     def _whole(self) -> pd.DataFrame:
@@ -72,7 +72,7 @@ class Batches(OfFrame):
             return EncodedSequence(
                 CODEC, ".parquet", PARQUET, self.stream.pieces(planner, self._note_shape), planner
             )
-        # Its numbers are the frame's own, not copied.
+        # The numbers of this table are the frame's memory, not a copy.
         frame, size = self._source.frame, self._source.size
         table = frames.to_table(frame)
         wide = record_batches.as_record_batch(table, len(self))
@@ -98,10 +98,10 @@ class Batches(OfFrame):
 
 
 def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
-    """The frame, from the bytes of the whole object.
+    """Return the frame from the bytes of the whole object.
 
-    :param rows: of the frame
-    :raises FormatError: if they are nothing that a push writes
+    :param rows: rows of the frame
+    :raises FormatError: if no push can have written the bytes
     """
     if codec == WIDE_CODEC:
         from include.s3_xcom.mapped import record_batches
@@ -111,7 +111,7 @@ def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
 
 
 class FrameBatches:
-    """The pieces of a frame of this process."""
+    """The batches of a frame in this process."""
 
     def __init__(self, frame: pd.DataFrame, size: int) -> None:
         self.frame = frame
@@ -128,19 +128,19 @@ class FrameBatches:
 
 
 def batches(frame: Any, size: int | None = None) -> Batches:
-    """A table in pieces, to expand over: element i is a DataFrame with the i-th ``size`` rows.
+    """Make batches of a table, to expand over: element i is a DataFrame with the i-th ``size`` rows.
 
-    Or the pieces themselves, one after the other, such as of a query whose result is larger than memory:
-    element i is the i-th of them that has rows. They are written as they come, and must have the columns and
-    dtypes of the first. One piece at a time is held in memory, with the parts that are being sent.
+    It also takes frames from an iterator, such as those of a query whose result is larger than memory:
+    element i is then the i-th frame that has rows. Frames are written as they come, and must have the columns
+    and dtypes of the first. One frame at a time is in memory, with the parts that are being sent.
 
     Frames of pyarrow and polars come back as DataFrames of Arrow's dtypes.
 
     :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame; or any iterable of them, such as a
         generator, ``hook.get_pandas_df_by_chunks()`` or a ``pyarrow.RecordBatchReader``
-    :param size: rows in each piece, at least 1; the last one may have fewer. None, for an iterable: as they
-        come
-    :raises TypeError: if it is something else, or size is no integer
+    :param size: rows in each batch, at least 1; the last one may have fewer. None, only for an iterable: each
+        frame is a batch
+    :raises TypeError: if frame is something else, or size is no integer
     :raises ValueError: if size is less than 1
     """
     if size is not None and type(size) is not int:

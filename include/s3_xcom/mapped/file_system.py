@@ -1,4 +1,4 @@
-"""One stored object as a file system of pyarrow's, from which its datasets read."""
+"""One stored object as a file system of pyarrow, from which datasets read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.s3_xcom.s3.store import Store
 
 
 class OneObject(fs.FileSystemHandler):
-    """Only reads, and only this object, with the credentials and the retries of the store.
+    """A read-only file system of one object, with the credentials and retries of the store.
 
     https://arrow.apache.org/docs/python/generated/pyarrow.fs.FileSystemHandler.html
     """

@@ -1,11 +1,11 @@
 """``items(values)``: the elements of a list, or of an iterator.
 
-The object is a JSON document, ``{"items": [...], "index": "..."}``, with a line for each element. Where the
-first of them are frames, arrays, bytes and the like, it is a ZIP archive with a member for each element.
+The object is a JSON document, ``{"items": [...], "index": "..."}``, with one line for each element. If one of
+the first elements is a frame, array, bytes or similar, it is a ZIP archive with one member for each element.
 
-The headers of members are read and padded here, not by :mod:`zipfile`: that finds a member by the directory
-at the end of the archive, with 4 requests and 20 to 33 ms where one request of 8 to 11 ms will do (measured
-for 1,000 members of 50 kB; 90 MB/s, 15 ms a round trip).
+Headers of members are read and padded here, not by :mod:`zipfile`: that finds a member by the directory at
+the end of the archive, with 4 requests and 20 to 33 ms instead of one request of 8 to 11 ms (measured for
+1,000 members of 50 kB; 90 MB/s, 15 ms a round trip).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _HEAD, _BEFORE_INDEX, _TAIL = b'{"items":[', b'],"index":"', b'"}'
 
 
 class Items(Mapped):
-    """The elements of a list. Made by :func:`items`."""
+    """The elements of a list, or of an iterator. Made by :func:`items`."""
 
     DIMENSIONS = 1
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Items:
-        """The sequence that a reference points to."""
+        """Return the sequence that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
             stored = RemoteElements(store, reference, lambda block, first: [block], _load_member)
         else:
@@ -54,7 +54,7 @@ class Items(Mapped):
         if self.stream is None:
             values, is_binary = _look_ahead(self._source.values, BLOCK_BYTES)
         else:
-            # One at a time: whoever makes the elements may fill the same one again.
+            # One at a time: the iterator may reuse one object for all elements.
             values, is_binary = _look_ahead(self._counted(self.stream.take()), 0)
         if is_binary:
             planner = Planner()
@@ -73,7 +73,7 @@ class Items(Mapped):
 
 
 class ListItems:
-    """The elements of a list of this process."""
+    """The elements of a list in this process."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
@@ -89,9 +89,9 @@ class ListItems:
 
 
 def items(values: Iterable[Any]) -> Items:
-    """The elements of a list or tuple, to expand over; or of an iterator, which are written as they come.
+    """Make a sequence to expand over of a list or tuple, or of an iterator, which is written as it comes.
 
-    :raises TypeError: if it is something else
+    :raises TypeError: if values is something else
     """
     values = codecs.unwrap(values)
     if type(values) in (list, tuple):
@@ -105,9 +105,9 @@ def items(values: Iterable[Any]) -> Items:
 
 
 def _look_ahead(values: Iterable[Any], enough: int) -> tuple[Iterable[Any], bool]:
-    """The same values, and whether the first of them are of a kind that text would swell.
+    """Return the values, and whether one of the first needs a binary format.
 
-    :param enough: how many bytes of them are looked at
+    :param enough: bytes of encoded values after which no more are checked
     """
     source, head, size = iter(values), [], 0
     for number, value in enumerate(source):
@@ -147,7 +147,7 @@ def _with_commas(lines: Iterator[bytes]) -> Iterator[bytes]:
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MAGIC = b"PK\x03\x04"
 _EXTRA = struct.Struct("<HH")
-_PADDING_ID = 0xD935  # what Android's zipalign pads with
+_PADDING_ID = 0xD935  # the id with which Android's zipalign pads
 _ZIP64_BYTES = 20
 _INDEX = "index"
 
@@ -164,32 +164,32 @@ def _zip_pieces(values: Iterable[Any], planner: Planner) -> Iterator[bytes]:
             padding = planner.add(1, size) - size
             info.extra = _EXTRA.pack(_PADDING_ID, padding) + bytes(padding)
             archive.writestr(info, encoded.body)
-            info.extra = b""  # the directory needs none
+            info.extra = b""  # the directory needs no padding
             yield sink.take()
         archive.writestr(zipfile.ZipInfo(_INDEX), planner.index())
     yield sink.take()
 
 
 def _load_line(line: bytes, number: int) -> Any:
-    """The element in a line, which starts with a comma, or with a space in its place."""
+    """Return the element in a line, which starts with a comma, or the first one with a space."""
     return tagged_json.loads(line[1:])
 
 
 def _load_member(body: bytes, number: int) -> Any:
-    """The element in a member of the archive."""
+    """Return the element in a member of the archive."""
     return decode_member(*member(body, number))
 
 
 def decode_member(name: str, data: bytes) -> Any:
-    """The element that a member of the archive holds, by its name."""
+    """Return the element that a member of the archive holds, by the member's name."""
     return codecs.decode(_codec_of(name), data)
 
 
 def member(body: bytes, number: int) -> tuple[str, bytes]:
     """Return name and bytes of a member of the archive.
 
-    :param number: of the element that it is to hold
-    :raises AlteredError: if it is another, or not as it was pushed
+    :param number: number of the element that it should hold
+    :raises AlteredError: if it holds another one, or is not as it was pushed
     """
     try:
         magic, *_, crc, _, _, name_size, extra_size = _LOCAL_HEADER.unpack_from(body)
@@ -204,9 +204,9 @@ def member(body: bytes, number: int) -> tuple[str, bytes]:
 
 
 def from_object(codec: str, body: bytes) -> list[Any]:
-    """The elements, from the bytes of a whole object.
+    """Return the elements from the bytes of a whole object.
 
-    :raises FormatError: if they are nothing that a push writes
+    :raises FormatError: if no push can have written the bytes
     """
     if codec == JSON_CODEC:
         return tagged_json.loads(body)["items"]

@@ -1,17 +1,17 @@
-"""Where in an object each element of a mapped sequence lies.
+"""Positions of a mapped sequence's elements in its object.
 
-Elements lie in blocks. Blocks of like content are padded to like length, so that a few numbers in the
-reference tell where each of them starts: one ranged GET finds any element, however many there are. Where
+Elements are stored in blocks. Blocks of similar content are padded to one length, so that a few numbers in
+the reference tell where each block starts: one ranged GET reads any element, however many there are. If
 lengths differ too much for that, an index within the object tells, which costs a second, small GET.
 
-An example: from byte 10 on, three blocks of 500 elements, of about 60,000 bytes, and one of 480 elements.
-The reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``: blocks, elements in each, and
-bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte
-10 + 2 * 63,750 = 127,510, and is the one of number 1234 % 500 = 234 there.
+An example: from byte 10 on, three blocks of 500 elements, of about 60,000 bytes, and one of 480 elements. The
+reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``: blocks, elements in each, and
+bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte 10 + 2 *
+63,750 = 127,510, and has the number 1234 % 500 = 234 there.
 
 A block ends in its check, which :mod:`include.s3_xcom.mapped.block_check` writes.
 
-What that spares, measured for one element of ``rows`` of 100,000 rows (90 MB/s, 15 ms a round trip):
+Cost of reading one element of ``rows`` of 100,000 rows (measured; 90 MB/s, 15 ms a round trip):
 
     with runs and padding       1 request      9 ms    object 7.8 MB    reference 515 bytes
     with runs, no padding       2 requests    17 ms    object 9.3 MB    reference 757 bytes
@@ -31,23 +31,23 @@ from include.s3_xcom.errors import BadReferenceError, FormatError
 from include.s3_xcom.mapped.block_check import CHECK_BYTES, ending
 
 BLOCK_BYTES = 64 * 1024
-"""Small elements are gathered in blocks of this size: below it, S3's latency outweighs the transfer."""
+"""Bytes of a block of small elements: below this size, S3's latency outweighs the transfer."""
 
 MAX_RUNS = 16
-"""How many runs of equal blocks a layout has at most; with them a reference stays below 2 KiB."""
+"""Runs of equal blocks in a layout, at most; with so many, a reference stays below 2 KiB."""
 
 MAX_PADDING = 4096
-"""How much the first block of a run is padded at most; later ones are padded by up to twice as much."""
+"""Bytes of padding of the first block of a run, at most; later blocks may have twice as many."""
 
 ENTRY_BYTES = 20
-"""Size of an element's entry in the index: base64 of its block's offset, length, and first element."""
+"""Bytes of an element's entry in the index: base64 of its block's offset, length, and first element."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Blocks of as many elements each, at equal distances.
+    """Blocks with equal numbers of elements, at equal distances.
 
-    :param stride: from the start of one to that of the next, in bytes
+    :param stride: bytes from the start of one block to that of the next
     """
 
     blocks: int
@@ -57,12 +57,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Block:
-    """Some elements next to each other.
+    """Consecutive elements.
 
-    :param offset: in the object, in bytes
-    :param size: in bytes, with padding
+    :param offset: position in the object, in bytes
+    :param size: bytes, with padding
     :param first: number of its first element
-    :param elements: that it holds; 0 if only reading it tells
+    :param elements: number of its elements; 0 if only reading the block tells
     """
 
     offset: int
@@ -77,13 +77,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the blocks are.
+    """Positions of the blocks.
 
-    :param length: how many elements there are
-    :param start: of the first block, in bytes
-    :param index: where the index is, in bytes
-    :param runs: those of the blocks that need no index
-    :param rest: CRC-32 of what is read without the blocks, as each codec has it; None if there is nothing
+    :param length: number of elements
+    :param start: position of the first block, in bytes
+    :param index: position of the index, in bytes
+    :param runs: runs of the blocks that need no index
+    :param rest: CRC-32 of the bytes outside the blocks that the codec reads; None if it reads none
     """
 
     length: int
@@ -94,9 +94,9 @@ class Layout:
 
     @classmethod
     def from_json(cls, fields: Any) -> Layout:
-        """Inverse of :meth:`to_json`.
+        """Read what :meth:`to_json` returned.
 
-        :raises BadReferenceError: if it is something else
+        :raises BadReferenceError: if :meth:`to_json` cannot have returned it
         """
         try:
             runs = [Run(*numbers) for numbers in fields["runs"]]
@@ -120,7 +120,7 @@ class Layout:
 
     @property
     def indexed_from(self) -> int:
-        """The first element that only the index finds; the length if there is no index."""
+        """Number of the first element that only the index finds; the length if there is no index."""
         return sum(run.blocks * run.elements for run in self.runs)
 
     @property
@@ -128,7 +128,7 @@ class Layout:
         return self.entry(self.length)
 
     def find(self, number: int) -> Block | None:
-        """The block that holds an element; None if only the index tells."""
+        """Return the block that holds an element; None if only the index tells."""
         first, offset = 0, self.start
         for run in self.runs:
             if number < first + run.blocks * run.elements:
@@ -140,16 +140,16 @@ class Layout:
         return None
 
     def entry(self, number: int) -> int:
-        """Where the index has its entry for an element."""
+        """Return the position of an element's entry in the index, in bytes."""
         return self.index + ENTRY_BYTES * (number - self.indexed_from)
 
 
 class Planner:
-    """Lays out blocks one after the other, as they come to be written.
+    """The plan of blocks that are written one after the other.
 
-    :param start: of the first block, in bytes
+    :param start: position of the first block, in bytes
     :param pads: whether blocks may be padded; otherwise only blocks of the same size make a run
-    :ivar rest: as of :class:`Layout`
+    :ivar rest: see :class:`Layout`
     """
 
     def __init__(self, start: int = 0, *, pads: bool = True) -> None:
@@ -162,45 +162,48 @@ class Planner:
 
     @property
     def length(self) -> int:
-        """How many elements were added."""
+        """Number of elements added."""
         return self._length
 
     @property
     def end(self) -> int:
-        """Where the last block ends, in bytes."""
+        """Position of the end of the last block, in bytes."""
         return self._end
 
     def start_at(self, start: int) -> None:
-        """Set the start of the first block, in bytes, where only writing has told it."""
+        """Set the start of the first block, in bytes, if it became known only by writing."""
         self._start = self._end = start
 
     def skip(self, size: int) -> None:
-        """Note what was written behind the last block, in bytes."""
+        """Note the bytes written after the last block.
+
+        :param size: their number
+        """
         self._end += size
 
     @property
     def has_index(self) -> bool:
-        """Whether there are blocks that only the index finds."""
+        """Return whether there are blocks that only the index finds."""
         return bool(self._entries)
 
     def layout(self, before_index: int = 0) -> Layout:
-        """The layout of the blocks so far.
+        """Return the layout of the blocks so far.
 
-        :param before_index: what lies between the last block and the index, in bytes
+        :param before_index: bytes between the last block and the index
         """
         runs = [Run(*run) for run in self._runs]
         return Layout(self._length, self._start, self._end + before_index, runs, self.rest)
 
     def index(self) -> bytes:
-        """The index, which is to be written behind the last block."""
+        """Return the index, which is to be written after the last block."""
         return b"".join(self._entries)
 
     def is_full(self, elements: int, size: int, more: int) -> bool:
-        """Whether a block is to be closed before one more element.
+        """Return whether a block should be closed before one more element.
 
-        :param elements: that it holds
-        :param size: of these, in bytes
-        :param more: size of the next element
+        :param elements: number of elements in the block
+        :param size: bytes of these elements
+        :param more: bytes of the next element
         """
         if elements == 0:
             return False
@@ -212,7 +215,7 @@ class Planner:
     def add(self, elements: int, size: int) -> int:
         """Append a block.
 
-        :return: the size it has to be padded to
+        :return: the size in bytes to which it must be padded
         """
         continues = self._current[1] == elements and self._fills(size)
         block = Block(self._end, size, self._length)
@@ -223,7 +226,7 @@ class Planner:
             block = Block(self._end, self._runs[-1][2], self._length)
         else:
             padded = size + min(size // 16, self._max_padding)
-            if elements > 1:  # which may have been gathered up to the padded size of the run before
+            if elements > 1:  # these may fill the padded size of the run before
                 padded = min(padded, BLOCK_BYTES + MAX_PADDING)
             block = Block(self._end, padded, self._length)
             self._runs.append([1, elements, block.size])
@@ -236,13 +239,13 @@ class Planner:
         return [0, 0, 0] if self._entries or not self._runs else self._runs[-1]
 
     def _fills(self, size: int) -> bool:
-        """Whether a block is of the length of the current run's."""
+        """Return whether a block fits the length of the current run's blocks."""
         stride = self._current[2]
         return stride - 2 * min(stride // 16, self._max_padding) <= size <= stride
 
 
 def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:
-    """Write lines, an element each, as sealed blocks."""
+    """Write lines, one for each element, as sealed blocks."""
     block: list[bytes] = []
     size = CHECK_BYTES
     for line in lines:
@@ -258,10 +261,10 @@ def gather(lines: Iterable[bytes], planner: Planner) -> Iterator[bytes]:
 def sealed(
     pieces: Iterable[bytes | memoryview], elements: int, planner: Planner
 ) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of one block: its content, and what stands behind it.
+    """Yield the bytes of one block: its content, padding and check.
 
-    :param pieces: of the content
-    :param elements: how many it holds
+    :param pieces: the content
+    :param elements: number of elements in it
     """
     first, size = planner.length, 0
     crc = first & 0xFFFFFFFF
@@ -277,15 +280,15 @@ _ENTRY = struct.Struct(">QQQ")
 
 
 def _to_entry(block: Block) -> bytes:
-    # 6, 5 and 4 bytes: 15, which base64 needs no padding for.
+    # 6 + 5 + 4 = 15 bytes, which base64 encodes without padding.
     packed = _ENTRY.pack(block.offset, block.size, block.first)
     return base64.b64encode(packed[2:8] + packed[11:16] + packed[20:24])
 
 
 def from_entry(entry: bytes) -> Block:
-    """A block as an entry of the index has it.
+    """Return the block that an entry of the index describes.
 
-    :raises FormatError: if it is none
+    :raises FormatError: if it is no entry
     """
     try:
         raw = base64.b64decode(entry, validate=True)

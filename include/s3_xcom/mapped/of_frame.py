@@ -1,4 +1,4 @@
-"""What rows and batches have in common: their frame, which they give back, whole or by columns."""
+"""Base of rows and batches: both are made of a frame, and give it back, whole or by columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class OfFrame(Mapped):
     """A sequence that is made of a frame."""
 
     def to_frame(self, columns: Sequence[Any] | None = None) -> pd.DataFrame:
-        """The frame itself, with its dtypes and index. Of chunks: one behind the other.
+        """Return the frame with its dtypes and index; chunks are joined.
 
-        The rows of chunks are numbered through where their indexes are ranges.
+        If the indexes of chunks are ranges, the rows are numbered from the first chunk to the last.
 
-        :param columns: the labels of those that are wanted; others are not read. None: all
-        :raises KeyError: for a column that there is not
+        :param columns: labels of the columns that are wanted; others are not read. None: all
+        :raises KeyError: for a column that does not exist
         :raises StorageError: if S3 does not give it
         """
         labels = _labels(columns)
@@ -39,9 +39,9 @@ class OfFrame(Mapped):
             return stored_columns.to_frame(self.stored.store, self.stored.reference, labels)
 
     def to_arrow(self, columns: Sequence[Any] | None = None) -> pa.Table:
-        """The columns as a table of pyarrow, of the types they are stored as, without the index.
+        """Return the columns as a table of pyarrow, in the types they are stored as, without the index.
 
-        Parameters and errors as of :meth:`to_frame`.
+        Takes and raises what :meth:`to_frame` takes and raises.
         """
         if self.stored is None or not self._is_parquet:
             from include.s3_xcom.codecs.parquet import frames
@@ -56,7 +56,7 @@ class OfFrame(Mapped):
             return stored_columns.to_arrow(self.stored.store, self.stored.reference, labels)
 
     def dataset(self) -> pyarrow.dataset.Dataset:
-        """The stored object as a dataset of pyarrow, which moves what a query of it needs.
+        """Return the stored object as a dataset of pyarrow, from which a query reads only what it needs.
 
         ``polars.scan_pyarrow_dataset(dataset)`` takes it, and so does DuckDB's ``SELECT ... FROM dataset``.
 
@@ -71,13 +71,13 @@ class OfFrame(Mapped):
 
     @property
     def _frame(self) -> pd.DataFrame:
-        """The frame of this process."""
+        """Frame in this process."""
         if self.stream is not None:
             self.stream.refuse()
         return self._source.frame
 
     def _whole(self) -> pd.DataFrame:
-        """The stored frame."""
+        """Return the stored frame."""
         raise NotImplementedError
 
     @property

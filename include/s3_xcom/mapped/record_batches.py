@@ -1,15 +1,15 @@
-"""Batches of a wide frame: an Arrow IPC file, a record batch for each batch.
+"""Batches of a wide frame: an Arrow IPC file with one record batch for each batch.
 
-Parquet repeats the schema and describes each column anew in every file, 500 bytes a column: more than the
+Parquet repeats the schema and describes each column in every file, with 500 bytes a column: more than the
 data, if there are many columns and few rows. Here the schema is stored once, and a column of a batch costs
 some 60 bytes::
 
     ARROW1 | schema, dictionaries | batch 0 | batch 1 | ... | schema, dictionaries, index | footer
            |<------- head ------->|<-block->|
 
-The head is stored again before the index, where blocks are of so many sizes that there is one: so a batch is
-read by two requests, for the head (and the index behind it) and for the block. Head and block together are a
-stream of Arrow's own. https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
+If blocks have so many sizes that there is an index, the head is stored again before it. So a batch is read by
+two requests, one for the head and the index after it, one for the block. Head and block together are an Arrow
+stream. https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ PARQUET_COLUMN_BYTES = 500
 T = TypeVar("T")
 
 _CHECK = b"s3_xcom_check"
-"""The key in a record batch's metadata under which its check stands, in decimal. pyarrow 10 has none."""
+"""Key in a record batch's metadata of its check, a decimal number. pyarrow 10 has no such metadata."""
 
 _HAS_CHECKS = hasattr(pa.ipc.RecordBatchStreamReader, "read_next_batch_with_custom_metadata")
 
 MAGIC_BYTES = 8
-"""Bytes before the messages of an Arrow file, which are those of a stream."""
+"""Bytes before the messages of an Arrow file; the messages are those of a stream."""
 
 _LENGTH = struct.Struct("<4xi")
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 
 
 def as_record_batch(table: pa.Table, batches: int) -> pa.RecordBatch | None:
-    """A table in one piece; None if Parquet describes its columns in little space beside the data of a batch.
+    """Return a table as one record batch; None if Parquet would describe its columns in little space.
 
-    :param table: of a frame, from :func:`frames.to_table`
-    :param batches: how many there are to be
+    :param table: table of a frame, from :func:`frames.to_table`
+    :param batches: number of batches it will have
     """
     description = PARQUET_COLUMN_BYTES * table.num_columns
     if not batches or description < BLOCK_BYTES / 2 or description * 4 < table.nbytes / batches:
@@ -70,17 +70,17 @@ def as_record_batch(table: pa.Table, batches: int) -> pa.RecordBatch | None:
 
 
 def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
-    """A table in batches, as the bytes of an object.
+    """Return a table in batches, as the bytes of an object.
 
-    :param rows: all of it, from :func:`as_record_batch`
+    :param rows: the whole table, from :func:`as_record_batch`
     :param size: rows in each batch
     """
-    planner = Planner(pads=False)  # the writer counts the bytes that it writes, and no others
+    planner = Planner(pads=False)  # padding would shift the offsets that the writer counts
     sink = Sink()
 
     def pieces() -> Iterator[bytes]:
         with pa.ipc.new_file(sink, rows.schema) as writer:
-            # Dictionaries come before the first record batch: an empty one brings them into the head.
+            # Dictionaries come before the first record batch, so an empty one puts them into the head.
             writer.write_batch(rows.slice(0, 0))
             head = sink.take()
             planner.start_at(len(head))
@@ -102,7 +102,7 @@ def encode(rows: pa.RecordBatch, size: int) -> EncodedSequence:
 class RecordBatches(RemoteElements):
     """The batches of one object.
 
-    :param rows: of the frame
+    :param rows: rows of the frame
     """
 
     def __init__(self, store: Store, reference: Reference, rows: int) -> None:
@@ -113,7 +113,7 @@ class RecordBatches(RemoteElements):
     def _find(self, number: int) -> Block:
         block = self.layout.find(number)
         if block is None:
-            # The head comes along with the entry of the index.
+            # One request reads the head and the entry of the index.
             length = self.layout.start - MAGIC_BYTES
             entry = self.layout.entry(number)
             data = self.part(self.layout.index - length, entry + ENTRY_BYTES)
@@ -130,14 +130,15 @@ class RecordBatches(RemoteElements):
 def load_batch(head: bytes, block: bytes, number: int, batches: int, rows: int) -> pd.DataFrame:
     """Return one batch.
 
-    :param head: the bytes of the head, without the magic number
-    :param number: of the batch, of so many
-    :param rows: of the frame
+    :param head: bytes of the head, without the magic number
+    :param number: number of the batch
+    :param batches: number of batches in the object
+    :param rows: rows of the frame
     :raises AlteredError: if the block is not the one that was pushed
-    :raises FormatError: if they are nothing that :func:`encode` writes
+    :raises FormatError: if :func:`encode` cannot have written the bytes
     """
     table = pa.Table.from_batches([_read_batch(head, block, number)])
-    table.validate(full=True)  # what lies in the bucket may point outside of its buffers
+    table.validate(full=True)  # offsets in a damaged file may point outside of its buffers
     if table.num_rows > rows:
         raise FormatError("The stored batch has more rows than were pushed.")
     is_last = number == batches - 1
@@ -159,9 +160,9 @@ def _read_batch(head: bytes, block: bytes, number: int) -> pa.RecordBatch:
 
 
 def _second(batches: Iterable[T]) -> T:
-    """Return the second of two batches: the head has an empty one.
+    """Return the second of two batches: the first is the empty one of the head.
 
-    :raises AlteredError: if there are not two, for Arrow takes some bytes for the end of a stream
+    :raises AlteredError: if there are not two: a changed byte can make Arrow see the end of the stream
     """
     found = list(batches)
     if len(found) != 2:
@@ -175,7 +176,7 @@ def _checked(batch: pa.RecordBatch, number: int) -> dict[str, Any]:
 
 
 def _check_of(message: bytes | pa.Buffer, number: int) -> int:
-    """Return the CRC-32 of the body of a message, which starts from the number of the batch.
+    """Return the CRC-32 of a message's body, starting from the number of the batch.
 
     A message is ``FFFFFFFF``, the length of its metadata in 4 bytes, the metadata, and the body.
     """
@@ -185,8 +186,8 @@ def _check_of(message: bytes | pa.Buffer, number: int) -> int:
 
 
 def whole(body: bytes) -> Any:
-    """The frame, from the bytes of the whole object.
+    """Return the frame from the bytes of the whole object.
 
-    :raises FormatError: if they are nothing that :func:`encode` writes
+    :raises FormatError: if :func:`encode` cannot have written the bytes
     """
     return frames.from_table(arrow.decode(body, Pulling()))

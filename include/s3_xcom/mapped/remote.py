@@ -1,4 +1,4 @@
-"""Elements of a mapped sequence read from S3, block by block."""
+"""Elements of a mapped sequence, read from S3 block by block."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from include.s3_xcom.reference import Reference, human_size
 from include.s3_xcom.s3.errors import altered, located, truncated
 from include.s3_xcom.s3.store import Store
 
-# Blocks that are loaded at once: one after the other they cost more in handing over than in loading.
+# Bytes of blocks that one job loads: below this, handing them to a thread costs more than loading them.
 JOB_BYTES = 1024 * 1024
 
-Part = tuple[bytes, int, slice]  # a block's bytes, the number of its first element, and which are asked for
+Part = tuple[bytes, int, slice]  # a block's bytes, number of its first element, elements wanted of it
 
 _TOO_FEW = "A block of the object does not hold the elements that it should."
 
@@ -27,8 +27,9 @@ _TOO_FEW = "A block of the object does not hold the elements that it should."
 class RemoteElements:
     """The elements of one object.
 
-    :param split: a block's bytes, and the number of its first element, to the bytes of its elements
-    :param load: the bytes of an element, and its number, to the element
+    :param split: takes the bytes of a block and the number of its first element, returns the bytes of each
+        element
+    :param load: takes the bytes of an element and its number, returns the element
     """
 
     def __init__(
@@ -43,18 +44,18 @@ class RemoteElements:
         self.layout = Layout.from_json(reference.info.layout)
         self._split = split
         self._load = load
-        # One block stays, so that one index after the other costs no request each. Its bytes, not its values:
-        # so changing an element that was read does not change it for the next reader.
+        # The last block is kept, so that consecutive indexes cost no request each. It is kept as bytes, so
+        # that changing an element that was read does not change it for the next reader.
         self._kept: tuple[Block, list[bytes]] | None = None
 
     def __len__(self) -> int:
         return self.layout.length
 
     def get(self, number: int) -> Any:
-        """One element: by one request, or by two if only the index finds it.
+        """Read one element by one request, or by two if only the index finds it.
 
         :raises StorageError: if S3 does not give it
-        :raises FormatError: if the object is not what its reference says
+        :raises FormatError: if the object is not in the format its reference says
         """
         with heard(), located(self.reference):
             if self._kept is None or not self._holds(*self._kept, number):
@@ -65,9 +66,9 @@ class RemoteElements:
             return self._load_element(elements[number - block.first], number)
 
     def span(self, start: int, stop: int) -> Iterator[Any]:
-        """Elements one after the other: one request, and a few blocks in memory at a time.
+        """Yield elements read by one request, with a few blocks in memory at a time.
 
-        Errors as of :meth:`get`.
+        Raises what :meth:`get` raises.
         """
         if start >= stop:
             return
@@ -80,12 +81,12 @@ class RemoteElements:
             transfer.subject = f"{human_size(transfer.size)} of {self.reference.address}"
 
     def part(self, start: int, stop: int) -> bytes:
-        """Some of the object's bytes. Errors as of :meth:`Store.get`."""
+        """Read a range of the object. Raises what :meth:`Store.get` raises."""
         with self.store.open(self.reference, (start, stop)) as body:
             return self._read(body, stop - start)
 
     def _jobs(self, body: BinaryIO, start: int, stop: int) -> Iterator[list[Part]]:
-        """Block after block, as many at a time as are worth a job."""
+        """Yield jobs, each of as many blocks to load as make handing it to a thread worthwhile."""
         job: list[Part] = []
         size = 0
         for block, numbers in self._blocks(start, stop):
@@ -114,7 +115,7 @@ class RemoteElements:
             raise altered(self.reference) from None
 
     def _load_element(self, data: bytes, number: int) -> Any:
-        with as_pushed():  # by the check of its block
+        with as_pushed():  # the check of its block shows it
             try:
                 return self._load(data, number)
             except AlteredError:
@@ -140,7 +141,7 @@ class RemoteElements:
         return block, self._split_block(data, block.first)
 
     def _blocks(self, start: int, stop: int) -> Iterator[tuple[Block, range]]:
-        """The blocks of some elements, with the elements' numbers."""
+        """Yield the blocks that hold some elements, with the elements' numbers."""
         while start < min(stop, self.layout.indexed_from):
             block = self.layout.find(start)
             end = min(stop, block.first + block.elements)

@@ -1,7 +1,7 @@
 """``rows(frame)``: the rows of a DataFrame, each a dict of Python values.
 
-The object is a Parquet file of the frame. Its rows stand once more between its data and its footer, as lines
-of JSON with tags, which no reader of Parquet looks at: a mapped task reads its own row there without pandas.
+The object is a Parquet file of the frame. Its rows are stored again between its data and its footer, as lines
+of tagged JSON, which readers of Parquet skip: a mapped task reads its row there without pandas.
 https://parquet.apache.org/docs/file-format/
 """
 
@@ -36,7 +36,7 @@ class Rows(OfFrame):
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Rows:
-        """The sequence that a reference points to."""
+        """Return the sequence that a reference points to."""
         return cls(
             RemoteElements(store, reference, lines_of, lambda line, _: tagged_json.loads(line)),
             reference.info.type,
@@ -84,7 +84,7 @@ class Rows(OfFrame):
 
 
 class FrameRows:
-    """The rows of a frame of this process."""
+    """The rows of a frame in this process."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
@@ -102,7 +102,7 @@ class FrameRows:
                 yield dict(zip(self.names, values))
 
     def columns(self, start: int, stop: int) -> Iterator[tuple[list[list[Any]], int]]:
-        """Some rows at a time by columns, and how many rows there are."""
+        """Yield some rows at a time by columns, with the number of rows."""
         for first in range(start, stop, CHUNK_ELEMENTS):
             part = self.frame.iloc[first : min(first + CHUNK_ELEMENTS, stop)]
             yield [self._python_values(part.iloc[:, i]) for i in range(part.shape[1])], len(part)
@@ -110,7 +110,7 @@ class FrameRows:
     def _python_values(self, column: pd.Series) -> list[Any]:
         try:
             return _python_values(column)
-        # Of pandas and pyarrow, whose own errors are such as well; a zone that is not known is a KeyError.
+        # Errors of pandas and pyarrow derive from these; an unknown zone is a KeyError.
         except (ValueError, OverflowError, KeyError) as error:
             raise UnsupportedValueError(
                 f"rows() gives Python's own values, which cannot hold one of its dtype {column.dtype} "
@@ -120,12 +120,12 @@ class FrameRows:
 
 
 def rows(frame: Any) -> Rows:
-    """The rows of a table, to expand over: element i is row i as a dict by column name.
+    """Make a sequence of a table's rows to expand over: element i is row i as a dict by column name.
 
-    The values are Python's: None for what is missing, datetime with its zone, int in columns of integers also
-    beside None if the dtype is one that keeps them (``Int64``, ``object``, Arrow's). A Timestamp or Timedelta
-    with nanoseconds stays one. ``to_frame()`` gives a DataFrame; of frames of pyarrow and polars, one of
-    Arrow's dtypes.
+    The values are Python's: None for a missing one, datetime with its zone, int in columns of integers also
+    beside None if the dtype keeps integers (``Int64``, ``object``, Arrow's). A Timestamp or Timedelta with
+    nanoseconds stays one. ``to_frame()`` gives a DataFrame; for frames of pyarrow and polars, one of Arrow's
+    dtypes.
 
     :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame
     :raises TypeError: if it is something else, or the name of a column is no string
@@ -154,7 +154,7 @@ def rows(frame: Any) -> Rows:
 
 
 def _has_nanoseconds(column: pd.Series) -> bool:
-    """Whether times of day of Arrow's would lose some."""
+    """Return whether a column has times of day of Arrow's that would lose nanoseconds."""
     kind = getattr(column.dtype, "pyarrow_dtype", None)
     if kind is None or str(kind) != "time64[ns]":
         return False
@@ -172,7 +172,7 @@ _YEARS = range(datetime.MINYEAR, datetime.MAXYEAR + 1)
 
 
 def _moments(column: pd.Series) -> list[Any] | None:
-    """The cells of a column of times at once, if none of them has nanoseconds; None otherwise."""
+    """Return the cells of a column of times; None if one has nanoseconds, or it holds no times."""
     import numpy as np
     import pandas as pd
 
@@ -181,12 +181,12 @@ def _moments(column: pd.Series) -> list[Any] | None:
         return None
     index = pd.DatetimeIndex(column)
     if not set(index.tz_localize(None).year.dropna().unique()).issubset(_YEARS):
-        raise ValueError("a local time is beyond what datetime holds")  # pandas 2.3 ends the process
+        raise ValueError("a local time is beyond what datetime holds")  # pandas 2.3 would end the process
     return None if (index.nanosecond > 0).any() else index.to_pydatetime().tolist()
 
 
 def _python_values(column: pd.Series) -> list[Any]:
-    """The cells of a column, with Python's own types; objects stay what they are, if they are not missing."""
+    """Return the cells of a column as Python's types, with None for missing ones; objects stay the same."""
     import numpy as np
     import pandas as pd
 
@@ -200,7 +200,7 @@ def _python_values(column: pd.Series) -> list[Any]:
         type(pd.NaT): lambda x: None,
         pd.Timestamp: lambda x: x if x.nanosecond else x.to_pydatetime(),
         pd.Timedelta: lambda x: x if x.nanoseconds else x.to_pytimedelta(),
-        memoryview: bytes,  # what database drivers give for binary columns
+        memoryview: bytes,  # database drivers give it for binary columns
     }
     kinds = set(map(type, values))
     if kinds.isdisjoint(special):

@@ -1,4 +1,4 @@
-"""The common part of mapped sequences. They are read-only, and move data only for the elements asked for."""
+"""Base of mapped sequences. They are read-only, and move data only for the elements asked for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.store import Store
 
 CHUNK_ELEMENTS = 1000
-"""How many elements are encoded at a time."""
+"""Elements encoded at a time."""
 
 
 def lines(values: Iterable[Any], at_once: int = CHUNK_ELEMENTS) -> Iterator[bytes]:
-    """Values as JSON text, a line each.
+    """Yield values as lines of JSON text.
 
-    :param at_once: how many are taken before they are encoded
+    :param at_once: values taken before they are encoded
     :raises UnsupportedValueError: if one would come back changed
     """
     source, start = iter(values), 0
@@ -36,7 +36,7 @@ def lines(values: Iterable[Any], at_once: int = CHUNK_ELEMENTS) -> Iterator[byte
 
 
 class Source(Protocol):
-    """Where elements come from: a value of this process, or an object in S3."""
+    """A source of elements: a value in this process, or an object in S3."""
 
     def __len__(self) -> int: ...
 
@@ -47,10 +47,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class EncodedSequence:
-    """A mapped sequence as the bytes of an object, which come piece by piece.
+    """A mapped sequence as the bytes of an object, which come in pieces.
 
-    :param planner: knows where everything lies when the last piece has come
-    :param before_index: what lies between the last block and the index, in bytes
+    :param planner: knows the layout once the last piece has come
+    :param before_index: bytes between the last block and the index
     """
 
     codec: str
@@ -66,15 +66,15 @@ class EncodedSequence:
 
 
 class Mapped(Standalone, Sequence):
-    """A sequence for ``expand``: each mapped task moves its own element only.
+    """A sequence for ``expand``: each mapped task moves only its element.
 
-    :param source: where the elements come from
+    :param source: source of the elements
     :param type: name of what it is, for display
     :param shape: rows and columns, or the length; for display; empty until they are known
     """
 
     DIMENSIONS = 2
-    """How many numbers the shape has."""
+    """Numbers in the shape."""
 
     def __init__(self, source: Source, type: str, shape: list[int]) -> None:  # noqa: A002
         self._source = source
@@ -83,33 +83,33 @@ class Mapped(Standalone, Sequence):
 
     @property
     def stream(self) -> Stream | None:
-        """The elements that come while it is pushed; None if they are there already."""
+        """Elements that come while it is pushed; None if they are there already."""
         return self._source if isinstance(self._source, Stream) else None
 
     @property
     def stored(self) -> RemoteElements | None:
-        """The elements in S3; None if the sequence was not pulled."""
+        """Elements in S3; None if the sequence was not pulled."""
         return self._source if isinstance(self._source, RemoteElements) else None
 
     @classmethod
     def pulled(cls, store: Store, reference: Reference) -> Mapped:
-        """The sequence that a reference points to."""
+        """Return the sequence that a reference points to."""
         raise NotImplementedError
 
     def pushed(self, store: Store, reference: Reference) -> None:
-        """Note where the elements went. Those that came while they were pushed are nowhere else."""
+        """Read from the object from now on if the elements came during the push: they are nowhere else."""
         if self.stream is not None:
             self._source = type(self).pulled(store, reference)._source
 
     def encode(self) -> EncodedSequence:
-        """The sequence as the bytes of an object.
+        """Return the sequence as the bytes of an object.
 
         :raises UnsupportedValueError: if an element would come back changed, at the latest from the pieces
         """
         raise NotImplementedError
 
     def encoded(self) -> EncodedSequence:
-        """As :meth:`encode`. What was written to this machine's disk is read from there."""
+        """Encode it as :meth:`encode` does, or read it from this machine's disk if it was written there."""
         return self.stream.encoded() if isinstance(self.stream, Spooled) else self.encode()
 
     def __reduce__(self) -> Any:
@@ -122,7 +122,7 @@ class Mapped(Standalone, Sequence):
         return pull_reference, (self.stored.reference,)
 
     def __len__(self) -> int:
-        """How many elements. Those that come while it is pushed, come now, and go to this machine's disk."""
+        """Return the number of elements. Elements of an iterator are taken now, and written to this disk."""
         if self.stream is None:
             return len(self._source)
         if self.stream.length is None:
@@ -167,7 +167,7 @@ class Mapped(Standalone, Sequence):
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two elements are equal; those of pandas and numpy compare cell by cell otherwise."""
+    """Return whether two elements are equal; those of pandas and numpy would be compared cell by cell."""
     if type(one) is not type(other) and (hasattr(one, "__array__") or hasattr(other, "__array__")):
         return False
     if hasattr(one, "equals"):

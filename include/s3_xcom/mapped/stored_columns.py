@@ -1,4 +1,4 @@
-"""Some columns of a stored frame, read from S3 without the others; and the object as a dataset of pyarrow."""
+"""Columns of a stored frame, read from S3 without the others; and the object as a dataset of pyarrow."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 PART_BYTES = 16 * 1024 * 1024
-"""Size of the rows of a frame that are decoded at once where it is read in parts."""
+"""Bytes of the rows decoded at a time if a frame is read a few rows at a time."""
 
 TAIL_BYTES = 64 * 1024
-"""Read first from the end of an object: most often all of the footer."""
+"""Bytes read first, from the end of an object: usually they hold all of the footer."""
 
 
 def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.DataFrame:
-    """Some columns of a frame, with its index.
+    """Read some columns of a frame, with its index.
 
-    :raises MissingColumnError: for a column that there is not
+    :raises MissingColumnError: for a column that does not exist
     :raises StorageError: if S3 does not give it
     """
     from include.s3_xcom.codecs.parquet import frames
@@ -38,9 +38,9 @@ def to_frame(store: Store, reference: Reference, labels: Sequence[Any]) -> pd.Da
 
 
 def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -> pa.Table:
-    """Columns of a frame as they are stored, without the index. Errors as of :func:`to_frame`.
+    """Read columns of a frame as they are stored, without the index. Raises what :func:`to_frame` raises.
 
-    :param labels: of the columns; None: all
+    :param labels: labels of the columns; None: all
     """
     from include.s3_xcom.codecs.parquet import frames
 
@@ -50,14 +50,15 @@ def to_arrow(store: Store, reference: Reference, labels: Sequence[Any] | None) -
 
 
 def is_frame(reference: Reference) -> bool:
-    """Whether a Parquet file holds a frame. Its metadata do not tell: a table keeps those that it had."""
+    """Return whether a Parquet file holds a frame. A table may keep the metadata of one, so ask its codec."""
     return reference.info.codec in ("parquet", "rows", "batches")
 
 
 def in_parts(file: RangedFile, reference: Reference, rows: int) -> Iterator[Any]:
-    """A frame, or a table of pyarrow's, in parts of some rows, of which one is in memory. At least one part.
+    """Yield a frame, or a table of pyarrow's, a few rows at a time; at least once, even without rows.
 
     :param file: the object that the reference points to
+    :param rows: rows at a time, at most
     """
     from include.s3_xcom.codecs.parquet import frames
 
@@ -91,7 +92,7 @@ def _tables(file: RangedFile, parquet: pq.ParquetFile, rows: int) -> Iterator[pa
 
 
 def dataset(store: Store, reference: Reference, is_parquet: bool) -> pyarrow.dataset.Dataset:
-    """The object as a dataset, which reads what a query of it needs.
+    """Return the object as a dataset, which reads what a query of it needs.
 
     :param is_parquet: whether it is a Parquet file, or one of Arrow's
     """
@@ -118,7 +119,7 @@ def _opened(file: RangedFile, reference: Reference) -> Iterator[pq.ParquetFile]:
 def fetch_footer(file: RangedFile) -> None:
     """Read the footer of a Parquet file.
 
-    :raises FormatError: if it has none, or one that is not to be read
+    :raises FormatError: if it has none, or one that must not be read
     """
     from include.s3_xcom.codecs import schema_guard
     from include.s3_xcom.codecs.parquet import joined_files
@@ -145,7 +146,7 @@ def _read(file: RangedFile, parquet: pq.ParquetFile, names: list[str]) -> pa.Tab
 
 
 def _spans(metadata: pq.FileMetaData, names: set[str], groups: Iterable[int]) -> Iterator[Span]:
-    """Where some columns lie in some row groups."""
+    """Yield the ranges of some columns in some row groups."""
     from include.s3_xcom.codecs.parquet import tables
 
     for i in groups:

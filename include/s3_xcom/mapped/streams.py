@@ -1,7 +1,7 @@
-"""Elements that come one after the other, such as the chunks of a query: more than memory holds.
+"""Elements of an iterator, such as the chunks of a query: more than memory holds.
 
-Each is written when it comes. How many there are is known when they are pushed; then the sequence is that of
-the stored object.
+Each is written when it comes. Their number is known once they are pushed; from then on the sequence reads the
+stored object.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _END = object()
 def as_blocks(
     files: Iterable[Iterable[bytes | memoryview]], footer: Footer, planner: Planner
 ) -> Iterator[bytes | memoryview]:
-    """Write Parquet files as sealed blocks, each noted in the footer over all.
+    """Write Parquet files as sealed blocks, and note each in the footer over all.
 
-    :param files: the pieces of each; the last piece holds its footer
+    :param files: pieces of each file; the last piece holds its footer
     """
     for pieces in files:
         start = planner.end
@@ -57,10 +57,10 @@ def _noting_last(pieces: Iterable[Any], last: list[Any]) -> Iterator[Any]:
 
 
 class Stream:
-    """Elements of which none has come yet. They can be taken once.
+    """Elements of an iterator, which can be taken once.
 
     :ivar check_length: called with the number of elements whenever one more has come
-    :ivar length: how many there are; None until they have come
+    :ivar length: number of elements; None until they have come
     """
 
     length: int | None = None
@@ -72,7 +72,7 @@ class Stream:
         self.check_length: Callable[[int], None] = lambda length: None
 
     def take(self) -> Iterator[Any]:
-        """The elements.
+        """Yield the elements.
 
         :raises UnsupportedValueError: the second time
         """
@@ -85,7 +85,7 @@ class Stream:
         return self._taking
 
     def _taken(self, elements: Iterable[Any]) -> Iterator[Any]:
-        """Yield the elements. A generator is closed at the end; what that raises hides nothing."""
+        """Yield the elements. A generator is closed at the end; an error of closing it hides no other."""
         with handled_within():
             source = iter(elements)
         try:
@@ -100,19 +100,19 @@ class Stream:
                 try:
                     with handled_within():
                         source.close()
-                except Exception as error:  # whose words may be values
+                except Exception as error:  # its text may hold values
                     log.warning(
                         "The generator of the elements failed when closed (%s).", type(error).__name__
                     )
 
     def close(self) -> None:
-        """Tell whoever makes the elements that no more are wanted, as after a push that failed."""
+        """Tell the maker of the elements that no more are wanted, for instance after a push that failed."""
         close = getattr(self._taking, "close", None)
         if close is not None:
             close()
 
     def refuse(self, *_: Any) -> NoReturn:
-        """Say that no element can be had.
+        """Say that no element can be read.
 
         :raises TypeError: always
         """
@@ -122,9 +122,9 @@ class Stream:
 
 
 class Spooled(Stream):
-    """Elements that have come, because somebody asked how many they are: as bytes, in a file of this machine.
+    """Elements whose number was asked before their push: their bytes are in a file on this machine.
 
-    Airflow 3 asks that before the push of a result that other tasks are expanded over.
+    Airflow 3 asks for it before the push of a result that other tasks are expanded over.
 
     :param encoded: the sequence; its pieces are taken
     """
@@ -150,7 +150,7 @@ class Spooled(Stream):
         return disk_errors(what, size)
 
     def encoded(self) -> EncodedSequence:
-        """The sequence, with its pieces from the file."""
+        """Return the sequence, with its pieces read from the file."""
         return dataclasses.replace(self._encoded, pieces=self._pieces())
 
     def _pieces(self) -> Iterator[bytes]:
@@ -160,9 +160,9 @@ class Spooled(Stream):
 
 
 class FrameChunks(Stream):
-    """Frames that come one after the other.
+    """Frames of an iterator.
 
-    :param size: rows to cut them to anew; None: each stays as it is
+    :param size: rows to which they are cut again; None: each stays as it is
     """
 
     def __init__(self, chunks: Iterable[Any], size: int | None) -> None:
@@ -170,9 +170,9 @@ class FrameChunks(Stream):
         self._size = size
 
     def pieces(self, planner: Planner, note_shape: Callable[[int, int], None]) -> Iterator[bytes]:
-        """The bytes of one Parquet file that is made of a whole one for each frame.
+        """Yield the bytes of one Parquet file that is made of one whole file for each frame.
 
-        :param planner: gets a block for each
+        :param planner: gets a block for each frame
         :param note_shape: called at the end with the numbers of rows and columns
         :raises UnsupportedValueError: for a frame that cannot be pushed, or is not like the first
         """
@@ -191,7 +191,7 @@ class FrameChunks(Stream):
         del first
 
         def files() -> Iterator[Iterable[bytes | memoryview]]:
-            # One after the other: whoever makes the frames may fill the same buffer again.
+            # One at a time: the iterator may reuse one buffer for all frames.
             for table, rows in _tables(wanted, alike):
                 self.check_length(len(parts) + 1)
                 parts.add(rows, table.schema.metadata[frames.METADATA_KEY])
@@ -208,7 +208,7 @@ class FrameChunks(Stream):
 
 
 def _as_frames(chunks: Iterator[Any], alike: Chunks) -> Iterator[pd.DataFrame]:
-    """Those that have rows; without any, the first of the others. What has no rows may have any dtypes."""
+    """Yield frames with rows; if there are none, the first without. That one may have any dtypes."""
     without_rows = None
     has_rows = False
     for number, chunk in enumerate(chunks):
@@ -231,7 +231,7 @@ def _as_frames(chunks: Iterator[Any], alike: Chunks) -> Iterator[pd.DataFrame]:
 
 
 def _cut_anew(given: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
-    """Frames of as many rows each. Where their indexes are ranges, the rows are numbered through."""
+    """Yield frames of ``size`` rows each, with consecutive row numbers if their indexes are ranges."""
     import pandas as pd
 
     from include.s3_xcom.codecs.parquet import frames
@@ -240,7 +240,7 @@ def _cut_anew(given: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame
     count = start = 0
     for frame in itertools.chain(given, [None]):
         if frame is not None:
-            held.append(frame.copy())  # whoever made it may fill it again
+            held.append(frame.copy())  # the iterator may reuse its buffer
             count += len(frame)
         while count >= size or (frame is None and count):
             whole = frames.joined(held)
@@ -263,7 +263,7 @@ def _tables(frames: Iterator[pd.DataFrame], alike: Chunks) -> Iterator[Any]:
 
 
 class _Parts:
-    """What each frame of a file is, written once where many are the same but for their rows."""
+    """The metadata of each frame of a file. Equal metadata is stored once."""
 
     def __init__(self) -> None:
         self.rows = 0

@@ -1,4 +1,4 @@
-"""Frames of other libraries as pandas'."""
+"""Frames of other libraries as frames of pandas."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TAKEN = "a pandas.DataFrame, pyarrow.Table, pyarrow.RecordBatch or polars.DataFrame"
-"""What :func:`to_pandas` takes, in words."""
+"""Types that :func:`to_pandas` takes, in words."""
 
 
 def to_pandas(value: Any) -> pd.DataFrame | None:
-    """Return a frame as one of pandas; None if it is none, or of a subclass, which would be lost.
+    """Return a frame as one of pandas; None for other values, and subclasses, whose type would be lost.
 
-    pandas' own stays as it is. Those of pyarrow and polars get Arrow's dtypes, which hold each value as it
-    was, integers beside NULL among them; metadata of a schema is left out.
+    A frame of pandas stays as it is. Frames of pyarrow and polars get Arrow's dtypes, which keep each value
+    as it was, also integers beside NULL; metadata of a schema is left out.
     """
     import pandas as pd
 
