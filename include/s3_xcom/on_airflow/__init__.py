@@ -1,1 +1,1 @@
-"""Everything that imports Airflow, a file for each concern. Imported when first used."""
+"""All code that imports Airflow, one file for each concern. Imported when first used."""

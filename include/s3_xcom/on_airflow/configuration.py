@@ -1,6 +1,6 @@
-"""Airflow's configuration: section ``[s3_xcom]``, and what ``[core]`` says about pickles and classes.
+"""Airflow's configuration: section ``[s3_xcom]``, and the settings of ``[core]`` about pickles and classes.
 
-A Python without Airflow has its environment instead, with variables of the same names as for Airflow:
+A Python without Airflow uses its environment instead, with variables of the same names as for Airflow:
 ``AIRFLOW__S3_XCOM__BUCKET`` and so on.
 """
 
@@ -20,7 +20,7 @@ from include.s3_xcom.settings import COMPRESSIONS, ENCRYPTIONS, SECTION, Setting
 def load_settings(**given: str) -> Settings:
     """Read the settings.
 
-    :param given: some to take instead, such as ``bucket``
+    :param given: settings to use instead, such as ``bucket``
     :raises SettingError: if no bucket is set, or a setting makes no sense
     """
     bucket = given.get("bucket") or _text("bucket", "")
@@ -49,12 +49,12 @@ def load_settings(**given: str) -> Settings:
 
 
 def may_pickle() -> bool:
-    """Whether ``[core] enable_xcom_pickling`` is on."""
+    """Return whether ``[core] enable_xcom_pickling`` is on."""
     return _conf().getboolean("core", "enable_xcom_pickling", fallback=False)
 
 
 def is_admitted(name: str) -> bool:
-    """Whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
+    """Return whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
 
     :param name: its full name, such as ``package.module.Class``
     """
@@ -70,7 +70,7 @@ _admits_classes: ContextVar[bool] = ContextVar("admits_classes", default=True)
 
 @contextlib.contextmanager
 def without_classes() -> Iterator[None]:
-    """Admit no class within the block: none is loaded just because somebody looks at a value."""
+    """Admit no class within the block: looking at a value must not load one."""
     token = _admits_classes.set(False)
     try:
         yield
@@ -79,9 +79,9 @@ def without_classes() -> Iterator[None]:
 
 
 def parse_own(column: Any) -> Row | None:
-    """A row of this backend; None if Airflow's own backend wrote it, before this one was switched on.
+    """Parse a row of this backend; return None if Airflow's backend wrote it before this one was switched on.
 
-    :param column: what the metadata database holds
+    :param column: content of the column in the metadata database
     :raises BadReferenceError: if it is no JSON, and pickles may not be read
     """
     from include.s3_xcom.on_airflow.releases import release
@@ -104,7 +104,7 @@ def _conf() -> Any:
 
 
 class _Environment:
-    """What is asked of Airflow's configuration, where there is none."""
+    """A stand-in for Airflow's configuration in a Python without Airflow."""
 
     def get(self, section: str, name: str, *, fallback: str) -> str:
         return os.environ.get(f"AIRFLOW__{section}__{name}".upper(), fallback)

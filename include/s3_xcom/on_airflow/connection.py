@@ -1,4 +1,4 @@
-"""The Airflow connection that S3 is reached with; without Airflow, what boto3 finds by itself."""
+"""The Airflow connection through which S3 is reached; without Airflow, the search of boto3."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
 described: dict[str, Any] = {}
-"""What the provider makes of the connections that were looked up, by their ids: for messages."""
+"""Configurations that the provider makes of connections, by connection id: for messages."""
 
 _looked_up: dict[str, tuple[int, Access]] = {}
-"""What each connection says, by its id, with the id of the process that looked it up.
+"""Access that each connection gives, by its id, with the id of the process that looked it up.
 
-A process that was forked from a task of Airflow 3 goes on with that: it cannot ask its parent's supervisor.
+A process that was forked from a task of Airflow 3 uses it too: it cannot ask its parent's supervisor.
 """
 
 _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
@@ -28,12 +28,12 @@ _YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
 
 @dataclass(frozen=True)
 class Access:
-    """What a connection says about S3.
+    """Access to S3 that a connection gives.
 
-    :param session: with the credentials and the region
-    :param endpoint_url: None: AWS
+    :param session: holds the credentials and the region
+    :param endpoint_url: URL of the S3 server; None: AWS
     :param verify: whether certificates are checked, or the path of a CA bundle; None: boto3's default
-    :param config: the connection's own settings for botocore
+    :param config: settings for botocore in the connection
     """
 
     session: boto3.Session
@@ -43,13 +43,13 @@ class Access:
 
 
 def find_access(conn_id: str) -> Access:
-    """Look the connection up.
+    """Look up the connection.
 
     :param conn_id: empty: boto3 searches for credentials by itself, as it does in a Python without Airflow
     :raises SettingError: if there is no such connection, or Airflow has no amazon provider
     """
     airflow = find_spec("airflow")
-    if airflow is None or airflow.origin is None:  # or a folder of that name
+    if airflow is None or airflow.origin is None:  # or only a folder has that name
         return _own_search()
     from include.s3_xcom.on_airflow.releases import release
 
@@ -70,7 +70,10 @@ def find_access(conn_id: str) -> Access:
 
 
 def _own_search() -> Access:
-    """https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html"""
+    """Return the access that boto3 finds by itself.
+
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/credentials.html
+    """
     try:
         import boto3
     except ImportError as error:
@@ -79,7 +82,10 @@ def _own_search() -> Access:
 
 
 def _endpoint_of_environment() -> str | None:
-    """As boto3 itself takes it since 1.28; https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html"""
+    """Return the endpoint that boto3 takes from the environment since 1.28.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
@@ -88,7 +94,7 @@ def _look_up(conn_id: str) -> Access:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
     try:
-        # The hook itself would go on without credentials.
+        # AwsBaseHook ignores a missing connection, so look it up first.
         if conn_id:
             AwsBaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -100,21 +106,21 @@ def _look_up(conn_id: str) -> Access:
         ) from None
     hook = AwsBaseHook(aws_conn_id=conn_id or None, client_type="s3")
     described[conn_id] = hook.conn_config
-    # Not hook.get_conn(), which looks through all providers for a user agent: 0.2 s in each task.
+    # Not hook.get_conn(), which searches all providers for a user agent: 0.2 s in each task.
     session = hook.get_session()
     endpoint_url = _endpoint_url(hook.conn_config) or (None if conn_id else _endpoint_of_environment())
     return Access(session, endpoint_url, _verify(hook.verify), hook.config)
 
 
 def _endpoint_url(config: Any) -> str | None:
-    # Releases of the provider since 2023 have one for each service.
+    # Releases of the provider since 2023 have an endpoint for each service.
     if hasattr(config, "get_service_endpoint_url"):
         return config.get_service_endpoint_url("s3")
     return config.endpoint_url
 
 
 def _verify(value: Any) -> bool | str | None:
-    """People write ``"false"`` into the extra of a connection; boto3 takes it for the path of a file."""
+    """Return whether to verify: boto3 would take ``"false"``, which people write, for the path of a file."""
     if isinstance(value, str):
         word = value.strip().lower()
         return True if word in _YES else False if word in _NO else value or None

@@ -1,11 +1,11 @@
-"""What happens at the commit: objects are deleted when their rows are, files when theirs are written.
+"""Deletions at the commit: of objects when their rows are deleted, of files when their rows are written.
 
 Airflow deletes XComs through SQLAlchemy's sessions, by queries (overwriting, ``clear``) and one by one
-(``delete``, the UI), and with them those of the task instances and runs that it deletes so. Sessions announce
-both before it happens. What is deleted otherwise, by plain SQL, is left to the sweep.
+(``delete``, the UI), and together with task instances and runs that it deletes so. Sessions announce both
+before it happens. XComs that are deleted otherwise, by plain SQL, are left to the sweep.
 https://docs.sqlalchemy.org/en/20/orm/session_events.html
 
-What is to be done waits in the session, each with the innermost transaction that it depends on::
+Each deletion waits in the session, together with the innermost transaction that it depends on::
 
     BEGIN                     transaction T
       DELETE xcom a           (T, delete object a)
@@ -14,7 +14,7 @@ What is to be done waits in the session, each with the innermost transaction tha
       RELEASE SAVEPOINT       (T, delete object a), (T, delete object b)   S has ended: T decides now
     COMMIT                    both are done
 
-With ``ROLLBACK TO SAVEPOINT`` in place of the release, b's would be dropped, and a's stays.
+With ``ROLLBACK TO SAVEPOINT`` instead of the release, the deletion of b is dropped, and that of a stays.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_SECONDS = 4
-"""How long a commit sends requests to S3; it waits a second more at most. The sweep deletes what is left."""
+"""Seconds for which a commit sends requests to S3; it waits 1 more at most. The sweep deletes the rest."""
 
 MAX_REFERENCE_BYTES = 16 * 1024
-"""No reference is longer. Larger rows, of another backend, are deleted without being read."""
+"""Bytes of the longest reference. Larger rows, of another backend, are deleted without being read."""
 
 _CHECKED_ROWS = 1000
-"""Deleted rows for which the database is asked in one query whether others hold the same."""
+"""Deleted rows that one query compares with the rows that are left."""
 
 _WAITING = "s3_xcom.waiting"
-"""Key in the info of a session: pairs of a transaction, and what its commit deletes, a row or a path."""
+"""Key in a session's info of pairs: a transaction, and a row or path to delete at its commit."""
 
 _COMMITTED = "s3_xcom.committed"
-"""In the info of a session: what to delete once the transaction that was committed has ended."""
+"""Key in a session's info of the items to delete once the committed transaction has ended."""
 
 _XCOMS = "xcom"
 
@@ -59,7 +59,7 @@ _WITH_XCOMS = {"task_instance": ("dag_id", "run_id", "task_id", "map_index"), "d
 
 
 def watch() -> None:
-    """Delete the objects of XComs that are deleted, and the files of those that are written."""
+    """Delete objects whose XComs are deleted, and files whose XComs are written."""
     event.listen(Session, "do_orm_execute", _before_query)
     event.listen(Session, "before_flush", _before_flush)
     event.listen(Session, "after_commit", _after_commit)
@@ -82,14 +82,14 @@ def _before_query(state: ORMExecuteState) -> None:
 
 
 def _takes_xcoms(table: Any) -> bool:
-    """Whether XComs go with the rows of a table: one of Airflow's own, whatever other tables are called."""
+    """Return whether XComs go with the rows of a table. It must be Airflow's: others may have its name."""
     if table.name != _XCOMS and table.name not in _WITH_XCOMS:
         return False
     return table.metadata is release.table().metadata
 
 
 def _rows_of(table: Any, criteria: Any) -> Any:
-    """A query for what XComs hold that go with the rows of a table that meet criteria; None: with all."""
+    """Return a query for the values of XComs that go with the rows of a table; criteria None: all rows."""
     xcoms = release.table()
     value = xcoms.c.value
     rows = select(value).where(release.length_of(value) <= MAX_REFERENCE_BYTES)
@@ -97,21 +97,21 @@ def _rows_of(table: Any, criteria: Any) -> Any:
         return rows if criteria is None else rows.where(criteria)
     names = _WITH_XCOMS[table.name]
     gone = select(*(table.c[name] for name in names))
-    # In a scope of its own: the criteria may speak of XComs themselves.
+    # A subquery, because the criteria may name the table of XComs.
     gone = (gone if criteria is None else gone.where(criteria)).subquery()
     return rows.select_from(xcoms.join(gone, and_(*(xcoms.c[name] == gone.c[name] for name in names))))
 
 
 def _before_flush(session: Session, *_: Any) -> None:
-    """Note the references of what is deleted one by one."""
+    """Note the references of XComs that are deleted one by one."""
     tables = {item: object_mapper(item).local_table for item in session.deleted}
     deleted = {item: table for item, table in tables.items() if _takes_xcoms(table)}
     runs = {(item.dag_id, item.run_id) for item, table in deleted.items() if table.name == "dag_run"}
     for item, table in deleted.items():
         if table.name == "task_instance" and (item.dag_id, item.run_id) in runs:
-            continue  # with its run
+            continue  # its run takes it along
         names = _WITH_XCOMS.get(table.name) or [column.key for column in table.primary_key]
-        # From the table: the attribute may hold what people are shown.
+        # Read from the table: the attribute may hold the text for the UI.
         rows = _rows_of(table, and_(*(table.c[name] == getattr(item, name) for name in names)))
         with session.no_autoflush:
             wait_for_commit(session, _deleted_rows(session.execute(rows).scalars()))
@@ -121,7 +121,7 @@ def _before_flush(session: Session, *_: Any) -> None:
 class DeletedRow:
     """A row that refers to an object, and is about to be deleted.
 
-    :param value: what the column held
+    :param value: content of the column
     """
 
     reference: Reference
@@ -136,7 +136,7 @@ def _deleted_rows(values: Iterable[Any]) -> list[DeletedRow]:
 
 
 def wait_for_commit(session: Session, items: Iterable[DeletedRow | Path]) -> None:
-    """Delete objects and files when the transaction that a session is in is committed."""
+    """Delete objects and files when the session's current transaction is committed."""
     transaction = session.get_nested_transaction() or session.get_transaction()
     for item in items:
         session.info.setdefault(_WAITING, []).append((transaction, item))
@@ -148,20 +148,20 @@ def _after_commit(session: Session) -> None:
 
 
 def _after_rollback(session: Session) -> None:
-    """What was rolled back is not deleted."""
+    """Drop the deletions that were rolled back."""
     savepoint = session.get_nested_transaction()
     waiting = session.info.get(_WAITING, [])
     waiting[:] = [item for item in waiting if savepoint is not None and item[0] is not savepoint]
 
 
 def _after_end(session: Session, ended: SessionTransaction) -> None:
-    """Once a savepoint is released, what happened since belongs to the transaction around it."""
+    """Hand the deletions of a released savepoint to the transaction around it."""
     if ended.nested:
         waiting = session.info.get(_WAITING, [])
         waiting[:] = [(ended.parent if item[0] is ended else item[0], item[1]) for item in waiting]
     elif ended.parent is None:
         session.info.pop(_WAITING, None)
-        # Not in after_commit, where the session would not survive an exception, such as a task's timeout.
+        # Not in after_commit: there, an exception such as a task's timeout would break the session.
         _delete(session.info.pop(_COMMITTED, ()))
 
 
@@ -173,7 +173,7 @@ def _delete(items: Iterable[DeletedRow | Path]) -> None:
 
 
 def _delete_objects(rows: list[DeletedRow]) -> None:
-    """Delete objects whose rows are gone. The task goes on in any case: what is left is the sweep's."""
+    """Delete objects whose rows are gone. The task goes on in any case: the sweep deletes the rest."""
     from include.s3_xcom.interruptions import heard
     from include.s3_xcom.on_airflow.patience import run_within
 
@@ -195,12 +195,13 @@ def _warn(left: int, why: str) -> None:
 
 
 def _delete_quickly(rows: list[DeletedRow]) -> tuple[int, str]:
-    """Delete what can be deleted in a few seconds, if no row refers to it any more.
+    """Delete the objects that can be deleted in a few seconds and that no row refers to any more.
 
-    Rows can: an edit in the UI of Airflow 3 deletes a row and writes it anew with the same reference; people
-    copy rows, as to rename a DAG; the commit of a session is none where it is part of another's transaction.
+    A row may still refer to one: an edit in the UI of Airflow 3 deletes a row and writes it again with the
+    same reference; people copy rows, for instance to rename a DAG; and the commit of a session is no commit
+    if it is within another's transaction.
 
-    :return: how many objects are left, and why
+    :return: number of objects that are left, and the reason
     """
     from include.s3_xcom.errors import BadReferenceError
     from include.s3_xcom.on_airflow import heir
@@ -228,7 +229,7 @@ def _delete_quickly(rows: list[DeletedRow]) -> tuple[int, str]:
 
 
 def _unreferenced(rows: list[DeletedRow]) -> Iterator[Reference]:
-    """Yield the references that stand in no row any more, neither of their task nor under other ids."""
+    """Yield the references that no row holds any more, neither of their task nor under other ids."""
     from include.s3_xcom.keys import stem_of
     from include.s3_xcom.on_airflow import xcom_table
 

@@ -1,4 +1,4 @@
-"""Advice for results that other tasks are expanded over, while they are pushed."""
+"""Checks and advice for the push of results that other tasks are expanded over."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LARGE_BYTES = 64 * 1024
 
 
 class UnmappableError(XComError):
-    """No task can be expanded over a result. Nothing was stored."""
+    """A result that no task can be expanded over. Nothing was stored."""
 
 
 def check_mappable(value: Any) -> None:
-    """Refuse now what Airflow refuses after the push, when the object would be left behind.
+    """Refuse before the push what Airflow refuses after it, when the object would be left behind.
 
     :raises UnmappableError: if no task can be expanded over it, or it has too many elements
     """
@@ -51,7 +51,7 @@ def _check_length(limit: int, length: int) -> None:
 
 
 def advise(value: Any, row: bytes) -> None:
-    """Name the wrapper that spares the tasks expanded over a plain list from downloading all of it."""
+    """Warn that each task expanded over a plain list downloads all of it, and name the right wrapper."""
     from include.s3_xcom.reference import human_size
     from include.s3_xcom.row import reference_in
 

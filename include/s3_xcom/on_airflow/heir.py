@@ -1,8 +1,8 @@
-"""Tell the metadata database whose deployment deletes in the bucket from its copies.
+"""Identity of the metadata database, which tells the one that deletes in the bucket from its copies.
 
 A copy of the database (the rehearsal of an upgrade, staging restored from production) refers to the objects
-of the original. What is deleted there, by a task that starts again or by a sweep, must not take them away. So
-a note in the bucket names one database by what it says of itself, and no other deletes anything:
+of the original. A deletion there, by a task that starts again or by a sweep, must not take them away. So a
+note in the bucket names one database by its identity, and no other deletes anything:
 
 PostgreSQL
     The identifier of its system, its timeline, and its name. A dump that is restored elsewhere has another
@@ -11,11 +11,11 @@ PostgreSQL
 MySQL
     The UUID of its server, and its name.
 MariaDB
-    Its directory of data, its name, and when its table ``alembic_version`` was made: it has no UUID.
+    Its directory of data, its name, and the time its table ``alembic_version`` was made: it has no UUID.
 SQLite
-    The path and the number of its file, and the id of this machine.
+    The path and inode of its file, and the id of this machine.
 
-A copy of the files of a server that was not promoted says the same as the original.
+A copy of the files of a server that was not promoted has the identity of the original.
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-CONTROLDATA
 https://dev.mysql.com/doc/refman/8.4/en/replication-options.html#sysvar_server_uuid
 """
@@ -56,7 +56,7 @@ _QUERIES = {
 }
 
 _QUERY_WITHOUT_WAL = _POSTGRES.format(timeline="''")
-"""For Aurora, where the WAL is the storage's own."""
+"""Query for Aurora, whose storage keeps the WAL by itself."""
 
 _NO_WAL = {"0A000", "55000"}
 """SQLSTATEs with which Aurora answers functions of the WAL.
@@ -71,7 +71,7 @@ _HINTS = {
         "the role of Airflow."
     )
 }
-"""Advice for an error in which a database does not answer its query, by its kind."""
+"""Advice by kind of database, for an error that says that it does not answer its query."""
 
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -80,14 +80,13 @@ _ours: set[str] = set()
 
 
 def why_not(store: Store, *, dry: bool = False) -> str:
-    """Return why this metadata database may delete nothing in the bucket; nothing if it may.
+    """Return why this metadata database may delete nothing in the bucket; empty if it may.
 
-    The bucket is asked once a process, and again while the answer is no.
+    The bucket is asked once in a process, and again while the answer is no.
 
     :param dry: write nothing into the bucket
-
     :raises SettingError: if the database does not answer
-    :raises StorageError: if S3 does not
+    :raises StorageError: if S3 does not answer
     """
     address = store.address(keys.root(store.settings))
     if address in _ours:
@@ -97,7 +96,7 @@ def why_not(store: Store, *, dry: bool = False) -> str:
         if dry:
             return ""
         take_over(store, mine)
-        note = read(store)  # another may have written itself in at the same moment
+        note = read(store)  # another database may have written its note at the same moment
     if note is None:
         return (
             f"{address} has no note of the database that deletes there, and this one may be a copy of it. If "
@@ -114,35 +113,35 @@ def why_not(store: Store, *, dry: bool = False) -> str:
 
 
 def read(store: Store) -> Note | None:
-    """Return the note in the bucket. Errors as of :func:`why_not`."""
+    """Return the note in the bucket. Raises what :func:`why_not` raises."""
     with errors.translated(store.settings, "read the note in", store.address(keys.root(store.settings))):
         return database_note.read(store.client, store.settings)
 
 
 def note_if_new(store: Store) -> None:
-    """Write a note without a database where nothing lies below the prefix. Errors as of :func:`why_not`."""
+    """Write a note without a database if nothing is below the prefix. Raises what :func:`why_not` raises."""
     with errors.translated(store.settings, "write a note in", store.address(keys.root(store.settings))):
         database_note.write_if_new(store.client, store.settings)
 
 
 def take_over(store: Store, mine: str) -> None:
-    """Write into the bucket that a database deletes there from now on. Errors as of :func:`why_not`.
+    """Note in the bucket that a database deletes there from now on. Raises what :func:`why_not` raises.
 
-    :param mine: what it says of itself
+    :param mine: identity of the database
     """
     with errors.translated(store.settings, "write the note in", store.address(keys.root(store.settings))):
         database_note.write(store.client, store.settings, mine)
 
 
 class UnknownDatabaseError(SettingError):
-    """The metadata database cannot be told from its copies."""
+    """A metadata database that cannot be told from its copies."""
 
 
 def identity() -> str:
-    """Return what the metadata database says of itself.
+    """Return the identity of the metadata database.
 
     :raises SettingError: if it does not answer
-    :raises UnknownDatabaseError: if it does not say enough
+    :raises UnknownDatabaseError: if it does not tell enough
     """
     with xcom_table.answering() as session:
         kind = xcom_table.kind_of(session)
@@ -180,7 +179,7 @@ def _ask(session: Session, kind: str) -> str:
 
 
 def _of_file(path: str | None) -> str:
-    """Return what tells a file of SQLite from its copies."""
+    """Return the identity of a file of SQLite."""
     if not path or not Path(path).is_file():
         raise UnknownDatabaseError(f"{_CANNOT_BE_TOLD} It is no file.")
     file = Path(path).resolve()

@@ -1,4 +1,4 @@
-"""Files of this machine that were pushed, and are to be deleted once their rows are written."""
+"""Files on this machine that were pushed, and are deleted once their rows are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def delete(paths: Iterable[Path]) -> None:
-    """Delete files. One that cannot be deleted is named in the log: its push is done."""
+    """Delete files, and log one that cannot be deleted: its push is done."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)

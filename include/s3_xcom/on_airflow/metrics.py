@@ -1,6 +1,6 @@
-"""Logging and metrics of each push and pull. Never a value.
+"""Logging and metrics of each push and pull. They never hold a value.
 
-Metrics, under Airflow's own prefix (``[metrics] statsd_prefix``): counters ``s3_xcom.push.bytes``,
+Metrics, under Airflow's prefix (``[metrics] statsd_prefix``): counters ``s3_xcom.push.bytes``,
 ``s3_xcom.pull.bytes`` and ``s3_xcom.errors``; timers ``s3_xcom.push.duration`` and ``s3_xcom.pull.duration``.
 """
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class Transfer:
     """One push or pull.
 
-    :param subject: what is moved, for display: type, shape, size and address; None: nothing to speak of
-    :param size: how much is moved, in bytes
+    :param subject: type, shape, size and address of the data, for display; None: nothing is recorded
+    :param size: bytes moved
     """
 
     subject: Any = None
@@ -36,7 +36,7 @@ def observed(operation: str, verb: str) -> Iterator[Transfer]:
     """Record a transfer when the block ends, or that it failed. Only for blocks without a caller's code.
 
     :param operation: ``push`` or ``pull``
-    :param verb: what the log says was done
+    :param verb: start of the log's sentence, such as ``Read``
     """
     transfer = Transfer()
     try:
@@ -48,7 +48,7 @@ def observed(operation: str, verb: str) -> Iterator[Transfer]:
 
 
 def record(operation: str, verb: str, transfer: Transfer) -> None:
-    """Record a transfer that has ended, if it has a subject. Parameters as of :func:`observed`."""
+    """Record a transfer that has ended, if it has a subject. The parameters are those of :func:`observed`."""
     if transfer.subject is None:
         return
     took = time.perf_counter() - transfer.started
@@ -65,7 +65,7 @@ def count_error() -> None:
 
 
 def _stats() -> Any:
-    """Airflow's metrics; None in a notebook or script, which has not loaded Airflow."""
+    """Return Airflow's metrics; None in a notebook or script, which has not loaded Airflow."""
     if "airflow.configuration" not in sys.modules:
         return None
     from include.s3_xcom.on_airflow.releases import release

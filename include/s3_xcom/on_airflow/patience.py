@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def run_within(seconds: float, function: Callable[[], T]) -> T:
-    """Call a function in another thread, which goes on by itself where this one no longer waits.
+    """Call a function in another thread, and leave it there if it takes too long.
 
-    :param seconds: how long to wait, also for what no timeout of a request bounds, such as a service that
+    :param seconds: seconds to wait, also for what no timeout of a request bounds, such as a service that
         gives credentials
     :raises TimeoutError: if it takes longer
     """

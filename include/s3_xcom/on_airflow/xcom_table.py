@@ -1,10 +1,10 @@
-"""Which objects of the bucket the metadata database refers to.
+"""Objects of the bucket that the metadata database refers to.
 
-Three questions. *By ids*: the database is asked for the XComs that the keys of a thousand
-objects name. This costs one query by index, and finds each reference that stands where it was pushed. *By
-content*: all rows are read once, in one snapshot, and searched for the unique part of some keys. This finds a
-reference wherever it stands, also after a DAG was renamed by SQL, and is what the sweep trusts. *By
-equality*: the rows that hold the same as one that was deleted, such as a copy of it under other ids.
+There are three queries. *By ids*: the database is asked for the XComs that the keys of 1,000 objects name.
+This costs one query by index, and finds each reference that is where it was pushed. *By content*: all rows
+are read once, in one snapshot, and searched for the unique segment of some keys. This finds a reference
+wherever it is, also after a DAG was renamed by SQL, and the sweep trusts only this. *By equality*: the rows
+that hold the same as a deleted row, such as a copy of it under other ids.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MIN_REFERENCE_BYTES = 200
-"""No reference is shorter; what is need not be read."""
+"""Bytes of the shortest reference; shorter rows need not be read."""
 
 MAX_SECONDS = 2
-"""The longest that the database looks through all rows for those that hold the same."""
+"""Seconds for which the database may search all rows for those that hold the same."""
 
 _LIMITS = {
     "postgresql": (f"SET LOCAL statement_timeout = {MAX_SECONDS * 1000}", ""),
@@ -44,11 +44,11 @@ _UNIQUE = re.compile(rb"-([0-9a-f]{32})(?![0-9a-f])")
 
 
 def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
-    """The references to some objects, by the stems of their keys; None for one of a newer version.
+    """Find the references to some objects, by the stems of their keys; None for one of a newer version.
 
-    Looked for by the ids in the keys.
+    They are found by the ids in the keys.
 
-    :param object_keys: of at most a thousand objects
+    :param object_keys: keys of at most 1,000 objects
     :raises SettingError: if the metadata database does not answer
     """
     found: dict[str, Reference | None] = {}
@@ -61,7 +61,7 @@ def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
 
 
 def references_if_known(object_keys: Iterable[str]) -> dict[str, Reference | None] | None:
-    """As :func:`references_to`; None if the metadata database does not answer."""
+    """Find references as :func:`references_to` does; return None if the metadata database does not answer."""
     try:
         return references_to(object_keys)
     except SettingError:
@@ -69,9 +69,9 @@ def references_if_known(object_keys: Iterable[str]) -> dict[str, Reference | Non
 
 
 def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
-    """The keys, among some, of objects that any row of the database refers to, whatever XCom it belongs to.
+    """Return those keys that any row of the database refers to, whatever XCom it belongs to.
 
-    Reads all rows that may be references, once, a thousand at a time.
+    It reads all rows that may be references, once, 1,000 at a time.
 
     :raises SettingError: if the metadata database does not answer
     """
@@ -90,12 +90,12 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
 
 
 def still_held(values: list[Any]) -> list[Any]:
-    """Return what rows still hold, whatever XComs they belong to, of what deleted rows held.
+    """Return those values of deleted rows that other rows still hold, whatever XComs they belong to.
 
-    All rows are looked through, by equality, which takes Postgres 0.16 s for a million of them
-    (docs/benchmarks.md), and each database but SQLite at most :data:`MAX_SECONDS`.
+    All rows are compared, which takes Postgres 0.16 s for a million (docs/benchmarks.md), and each database
+    but SQLite at most :data:`MAX_SECONDS`.
 
-    :param values: of at most a thousand rows, as the column holds them
+    :param values: contents of the column in at most 1,000 rows
     :raises SettingError: if the metadata database does not answer in time
     """
     from sqlalchemy import select, text
@@ -117,12 +117,12 @@ def still_held(values: list[Any]) -> list[Any]:
 
 def kind_of(session: Session) -> str:
     """Return the name of the database: ``postgresql``, ``mysql``, ``mariadb`` or ``sqlite``."""
-    dialect = session.connection().dialect  # which knows MariaDB from MySQL when it has connected
+    dialect = session.connection().dialect  # knows MariaDB from MySQL once connected
     return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
 
 
 def reference_of(owner: Owner) -> Reference | None:
-    """The reference that an XCom holds; None if there is none, or it holds the value itself.
+    """Return the reference that an XCom holds; None if there is none, or it holds the value itself.
 
     :raises SettingError: if the metadata database does not answer
     """
@@ -135,7 +135,7 @@ def reference_of(owner: Owner) -> Reference | None:
 
 
 def all_references(dag_id: str = "", run_id: str = "") -> Iterator[Reference]:
-    """The references that XComs hold, a thousand rows at a time; of a DAG, or a run of it, if there is one.
+    """Yield the references of all XComs, or those of a DAG or run. It reads 1,000 rows at a time.
 
     :raises SettingError: if the metadata database does not answer
     """
@@ -149,7 +149,7 @@ def all_references(dag_id: str = "", run_id: str = "") -> Iterator[Reference]:
 
 
 def refers_to_any(settings: Settings) -> bool:
-    """Whether any recent XCom of this metadata database is in this bucket, below this prefix."""
+    """Return whether any recent XCom of this metadata database is in this bucket, below this prefix."""
     columns = _columns()
     from sqlalchemy import select
 
@@ -166,7 +166,7 @@ def refers_to_any(settings: Settings) -> bool:
 
 
 def _rows_by_ids(object_keys: Iterable[str]) -> Iterator[bytes]:
-    """The rows of the tasks that some keys name."""
+    """Yield the rows of the tasks that some keys name."""
     columns = _columns()
     from sqlalchemy import and_, or_, select, tuple_
 
@@ -206,7 +206,7 @@ def _read(parsed: dict[str, Any]) -> Reference | None:
 
 
 def _columns() -> Any:
-    """Airflow's table, in its schema; not Airflow's class, which would decode what is read."""
+    """Return the columns of Airflow's table, in its schema; Airflow's class would decode the values."""
     try:
         from sqlalchemy import column, table
 
@@ -221,7 +221,7 @@ def _columns() -> Any:
 
 
 def _execute(statement: Any) -> Iterator[bytes]:
-    """Yield the values that a query finds, a thousand at a time in memory, all of one snapshot."""
+    """Yield the values that a query finds, all of one snapshot, with 1,000 in memory at a time."""
     with answering() as session:
         result = session.execute(statement, execution_options={"stream_results": True})
         for value in result.yield_per(_FETCHED_ROWS).scalars():
@@ -231,7 +231,7 @@ def _execute(statement: Any) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def answering() -> Iterator[Session]:
-    """Ask the metadata database, in a session of its own.
+    """Ask the metadata database in a separate session.
 
     :raises SettingError: if it does not answer
     """

@@ -1,7 +1,7 @@
-"""What differs between releases of Airflow: a package for each line of releases, with the same names.
+"""Differences between releases of Airflow: one package for each line of releases, with the same names.
 
-``release`` is the right one of them; :mod:`.airflow_2` describes the names. At their import they import
-nothing of Airflow, which imports the backend while it is imported itself.
+``release`` is the package for this Airflow; :mod:`.airflow_2` describes the names. Importing them imports
+nothing of Airflow, which imports the backend while it is itself being imported.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def _has_task_sdk() -> bool:
-    """Whether this Python has Airflow 3. Not by find_spec("airflow.sdk"), which imports Airflow."""
+    """Return whether this Python has Airflow 3. find_spec("airflow.sdk") would import Airflow."""
     airflow = find_spec("airflow")
     return airflow is not None and any(
         Path(folder, "sdk").is_dir() for folder in airflow.submodule_search_locations or ()
@@ -30,7 +30,7 @@ __all__ = ["Pushed", "release"]
 class Pushed:
     """A value that was pushed before Airflow writes its row.
 
-    :param row: what the column is to hold
+    :param row: content for the column
     """
 
     row: Any

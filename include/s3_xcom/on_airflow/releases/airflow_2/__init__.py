@@ -12,11 +12,11 @@ from typing import Any
 TASKS_HAVE_DATABASE = True
 
 _pushed_files: dict[bytes, list[Path]] = {}
-"""Files to delete once the row is written that refers to them, by that row."""
+"""Files to delete once the row that refers to them is written, by that row."""
 
 
 def base() -> tuple[type, ...]:
-    """What a backend derives from: what this line of releases asks for, and Airflow's class."""
+    """Return the base classes of a backend: the mixin for this line of releases, and Airflow's class."""
     from airflow.models.xcom import BaseXCom
 
     from include.s3_xcom.on_airflow.releases.airflow_2.backend import Line
@@ -25,17 +25,17 @@ def base() -> tuple[type, ...]:
 
 
 def to_column(row: bytes) -> bytes:
-    """A row as the column ``value`` holds it."""
+    """Return a row in the form that the column ``value`` holds."""
     return row
 
 
 def from_column(value: Any) -> bytes:
-    """A row from what the column holds. Inverse of :func:`to_column`."""
+    """Return a row from the content of the column. Inverse of :func:`to_column`."""
     return bytes(value)
 
 
 def length_of(column: Any) -> Any:
-    """How many bytes the column holds, in SQL."""
+    """Return the number of bytes in the column, in SQL."""
     from sqlalchemy import func
 
     return func.length(column)
@@ -47,22 +47,22 @@ def is_one_of(column: Any, values: list[Any], dialect: str) -> Any:
 
 
 def table() -> Any:
-    """The table of XComs."""
+    """Return the table of XComs."""
     from airflow.models.xcom import BaseXCom
 
     return BaseXCom.__table__
 
 
 def push_own(value: Any, push: Callable[[], Any]) -> Any:
-    """What the column is to hold of an XCom that Airflow itself reads.
+    """Return the column's content for an XCom that Airflow itself reads.
 
-    :param push: makes it, as of a value that stays in the database
+    :param push: makes it, as for any value that stays in the database
     """
     return push()
 
 
 def watch_written() -> None:
-    """Delete files of this machine after the commit that writes the rows that refer to them."""
+    """Delete files on this machine after the commit that writes the rows that refer to them."""
     from airflow.models.xcom import BaseXCom
     from sqlalchemy import event
     from sqlalchemy.orm import Session
@@ -77,14 +77,14 @@ def watch_written() -> None:
 
 
 def watch_transactions() -> None:
-    """Note what :func:`end_reading` has to know about the transactions of this process."""
+    """Note the facts about this process's transactions that :func:`end_reading` needs."""
     from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
 
     transactions.watch()
 
 
 def end_reading() -> None:
-    """End the transactions of this thread that have only read: S3 is about to be asked."""
+    """End the transactions of this thread that have only read, because S3 is about to be asked."""
     if "sqlalchemy" in sys.modules:
         from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
 
@@ -92,16 +92,16 @@ def end_reading() -> None:
 
 
 def delete_once_written(row: bytes, paths: list[Path]) -> None:
-    """Delete files of this machine when a row is written, and not before: until then they are the only copy.
+    """Delete files on this machine once a row is written, and not before: until then they are the only copy.
 
-    :param row: what the database is to hold; no two pushes have the same
+    :param row: content for the database; no two pushes have the same
     """
     if paths:
         _pushed_files[row] = paths
 
 
 def after_commit(action: Callable[[], None]) -> bool:
-    """Do what a commit leaves to do: at once, for the process may be a task's, which ends at any time.
+    """Do the work that a commit leaves, at once: a task's process may end at any time.
 
     :return: whether it is done, or will be
     """
@@ -110,7 +110,7 @@ def after_commit(action: Callable[[], None]) -> bool:
 
 
 def current_task() -> Any:
-    """The task that runs here; None in the scheduler and the webserver."""
+    """Return this process's task; None in the scheduler and the webserver."""
     from airflow.exceptions import AirflowException
     from airflow.operators.python import get_current_context
 
@@ -121,14 +121,14 @@ def current_task() -> Any:
 
 
 def is_resumed() -> bool:
-    """Return whether the task that runs here was deferred: its timeout is what was left then."""
+    """Return whether this process's task was deferred: its timeout is then what was left of it."""
     from airflow.operators.python import get_current_context
 
     return bool(getattr(get_current_context().get("ti"), "next_method", None))
 
 
 def has_mapped_dependants() -> bool:
-    """Whether others are expanded over the result that is being pushed."""
+    """Return whether other tasks are expanded over the result that is being pushed."""
     from airflow.models.mappedoperator import MappedOperator
 
     task = current_task()
@@ -139,10 +139,10 @@ def has_mapped_dependants() -> bool:
 
 @contextlib.contextmanager
 def separate_database_session() -> Iterator[None]:
-    """Give this thread another database session for a while: to look up a connection commits and closes it.
+    """Give this thread another database session for a while: looking up a connection commits and closes it.
 
-    Not in another thread, which could wait for ever: where Airflow logs a value that is pulled only then,
-    this thread holds the lock that the other thread needs to log.
+    It is not done in another thread, which might wait for ever: if Airflow logs a lazy value, this thread
+    holds the lock that the other thread needs to log.
     """
     from airflow.settings import Session
 
@@ -158,16 +158,16 @@ def separate_database_session() -> Iterator[None]:
 
 
 def stats() -> Any:
-    """Airflow's metrics."""
+    """Return Airflow's metrics."""
     from airflow.stats import Stats
 
     return Stats
 
 
 def is_admitted(name: str, conf: Any) -> bool:
-    """Whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
+    """Return whether ``[core] allowed_deserialization_classes`` lets a class be rebuilt.
 
-    By Airflow 2.5's rule: one of the regular expressions there matches the start of the name.
+    It does by Airflow 2.5's rule: one of the regular expressions there matches the start of the name.
     """
     patterns = conf.get("core", "allowed_deserialization_classes", fallback="").split()
     return any(re.match(pattern, name) for pattern in patterns)
@@ -176,19 +176,19 @@ def is_admitted(name: str, conf: Any) -> bool:
 def prepare_command_line() -> None:
     """Make connections and the database reachable for a program that is no process of Airflow's.
 
-    Before Airflow is imported.
+    Call it before Airflow is imported.
     """
 
 
 def views() -> list[dict[str, Any]]:
-    """The pages in the UI, for a plugin."""
+    """Return the pages in the UI, for a plugin."""
     from include.s3_xcom.on_airflow.releases.airflow_2 import ui
 
     return ui.views()
 
 
 def links() -> list[Any]:
-    """The links from task instances to the pages, for a plugin."""
+    """Return the links from task instances to the pages, for a plugin."""
     from include.s3_xcom.on_airflow.releases.airflow_2.link import XComDataLink
 
     return [XComDataLink()]

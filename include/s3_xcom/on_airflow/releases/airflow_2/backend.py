@@ -1,4 +1,4 @@
-"""What a backend derives from in Airflow 2."""
+"""Mixin for a backend in Airflow 2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """The methods of this line of releases, for a backend to have before those of Airflow's class."""
+    """The methods for this line of releases, which a backend has before those of Airflow's class."""
 
     @classmethod
     def set(
@@ -31,21 +31,21 @@ class Line:
         run_id: str | None = None,
         map_index: int = -1,
     ) -> None:
-        """Push a value: upload it while no transaction is open for that, then write its row."""
+        """Push a value: upload it while no transaction is open for it, then write its row."""
         from include.s3_xcom.codecs.tagged_json import is_lazy_sequence
         from include.s3_xcom.on_airflow.releases import Pushed
         from include.s3_xcom.on_airflow.releases.airflow_2 import transactions
 
         ids = {"task_id": task_id, "dag_id": dag_id, "run_id": run_id, "map_index": map_index}
         transactions.end_reading()
-        if run_id is not None and not is_lazy_sequence(value):  # which Airflow makes a list of, and says so
+        if run_id is not None and not is_lazy_sequence(value):  # Airflow makes that a list, and says so
             value = Pushed(cls.serialize_value(value, key=key, **ids))
         given = {"session": session} if session is not None else {}
         with transactions.pushing() if isinstance(value, Pushed) else contextlib.nullcontext():
             super().set(key, value, execution_date=execution_date, **given, **ids)
 
     def orm_deserialize_value(self) -> Any:
-        """What the UI shows: type, shape, size and address of the data, which is not moved."""
+        """Return the text for the UI: type, shape, size and address of the data, which is not moved."""
         from include.s3_xcom.errors import XComError
         from include.s3_xcom.on_airflow.configuration import parse_own
         from include.s3_xcom.pull import describe
@@ -65,8 +65,8 @@ class Line:
 
 
 def _decodes_with_its_own_class() -> bool:
-    """Whether XCom.get_one and get_value decode with Airflow's class, whatever the backend is: 2.6 to 2.8."""
-    # 2.5 has no version at hand: it parses the metadata of its package, which takes longer than all else.
+    """Return whether XCom.get_one and get_value decode with Airflow's class, as in 2.6 to 2.8."""
+    # In 2.5, asking for the version would parse the package's metadata, which is slow.
     version = vars(airflow).get("__version__", "2.5").split(".")[:2]
     return (2, 6) <= tuple(map(int, version)) < (2, 9)
 

@@ -1,4 +1,4 @@
-"""The link from a task instance to its XComs. Not only the webserver loads it: it imports no pages."""
+"""The link from a task instance to its XComs. All of Airflow loads it, so it imports no pages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from include.s3_xcom import keys
 
 
 class XComDataLink(BaseOperatorLink):
-    """From a task instance to the objects of its task in the same run."""
+    """The link from a task instance to the objects of its task in the same run."""
 
     name = "XCom data"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
-        """The address of the page."""
+        """Return the URL of the page."""
         from flask import url_for
 
         segments = {"dag": keys.encode_id(ti_key.dag_id), "run": keys.encode_id(ti_key.run_id)}

@@ -1,17 +1,18 @@
-"""Transactions of the metadata database end before S3 is asked, where that changes nothing for anybody.
+"""Transactions of the metadata database that end before S3 is asked, if that changes nothing for anybody.
 
-S3 can take minutes. Meanwhile an open transaction would be idle: Postgres ends such a session after
-``idle_in_transaction_session_timeout``, and cannot clean up tables for as long as it lasts.
+S3 can take minutes. An open transaction would be idle for that time: Postgres ends such a session after
+``idle_in_transaction_session_timeout``, and cannot clean up tables until it ends.
 
-A push touches no session before its data is sent: ``Line.set`` encodes first. A pull finds the transaction
-open in which Airflow has read the row::
+A push uses no session before its data is sent: ``Line.set`` encodes first. A pull finds open the transaction
+in which Airflow has read the row::
 
-    SELECT ... FROM xcom     begins a transaction of the thread's own session
+    SELECT ... FROM xcom     begins a transaction of the thread's session
     Store.client             end_reading(): COMMIT, since it has only read
     GET s3://...             no transaction is open
 
-That session is Airflow's: each of its functions that is given none takes it, and commits and closes it in the
-end. Sessions of a user's own are left alone, and so is a transaction in which anything else was done.
+That session is Airflow's: each of its functions that is given no session uses it, and commits and closes it
+at the end. Sessions that a user makes are left alone, and so is a transaction in which anything else was
+done.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ _HARMLESS = {
     *("and", "as", "case", "cast", "coalesce", "count", "distinct", "exists", "from", "in", "join", "length"),
     *("max", "min", "not", "on", "or", "over", "select", "sum", "then", "when", "where"),
 }
-"""Words before a parenthesis: of SQL, and functions that only read."""
+"""Words before a parenthesis that only read: of SQL, and names of functions."""
 
 _PROCESS, _PUSHED, _OTHER = "s3_xcom_process", "s3_xcom_pushed", "s3_xcom_other"
 """Marks in a connection's ``info`` while a transaction lasts: the process that began it, whether XComs were
+
 pushed in it, and whether anything else was done.
 """
 
@@ -49,14 +51,14 @@ _thread = threading.local()
 
 
 def watch() -> None:
-    """Note what transactions consist of."""
+    """Note the statements of transactions."""
     event.listen(Engine, "begin", _note_begin)
     event.listen(Engine, "before_cursor_execute", _note_statement)
 
 
 @contextlib.contextmanager
 def pushing() -> Iterator[None]:
-    """Take the statements of this thread within the block for a push."""
+    """Treat the statements of this thread within the block as those of a push."""
     _thread.pushes = True
     try:
         yield
@@ -81,19 +83,19 @@ def _note_statement(
 
 @functools.lru_cache(maxsize=512)
 def _only_reads(statement: str) -> bool:
-    """Return whether a statement is a query that neither locks anything nor calls what might do more."""
+    """Return whether a statement is a query that locks nothing and calls only functions known to read."""
     text = statement.lower()
     return _QUERY.match(text) is not None and _HARMLESS.issuperset(_CALL.findall(text))
 
 
 def end_reading() -> None:
-    """End the transaction of this thread's own session, if it has only read."""
+    """End the transaction of this thread's session of Airflow's, if it has only read."""
     settings = sys.modules.get("airflow.settings")
     registry = getattr(getattr(settings, "Session", None), "registry", None)
     if registry is None or not registry.has():
         return
     session = registry()
-    with contextlib.suppress(Exception):  # whoever goes on with the session sees what is wrong with it
+    with contextlib.suppress(Exception):  # the next user of the session sees the error
         if _may_end(session):
             session.commit()
 
@@ -112,7 +114,8 @@ def _may_end(session: Session) -> bool:
 def _has_multiple_outputs() -> bool:
     """Return whether Airflow pushes the outputs of the task one by one.
 
-    Airflow 2.7 to 2.11 do so within one transaction. Before, and in Airflow 3, each has its own.
+    Airflow 2.7 to 2.11 push them within one transaction. Before 2.7, and in Airflow 3, each has its
+    transaction.
     """
     from include.s3_xcom.on_airflow.releases.airflow_2 import current_task
 

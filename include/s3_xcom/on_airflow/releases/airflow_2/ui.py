@@ -1,4 +1,4 @@
-"""The pages about the data of XComs in Airflow 2's UI, which is a Flask AppBuilder."""
+"""Pages about the data of XComs in Airflow 2's UI, which is a Flask AppBuilder."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from include.s3_xcom.keys import KeyId, Owner
 
 
 class XComDataView(BaseView):
-    """Passes requests on to the site, for those who may read XComs."""
+    """A view that passes requests on to the site, for those who may read XComs."""
 
     route_base = "/s3_xcom"
     default_view = "listing"
-    # A name of its own: Flask AppBuilder deletes all other permissions of the name that a view has. It is not
-    # asked who may see what.
+    # A separate name: Flask AppBuilder deletes all other permissions of a view's name. It does not decide who
+    # may see what.
     class_permission_name = "XCom data"
     method_permission_name = dict.fromkeys(("listing", "object", "download", "asset"), "read")
     base_permissions = (permissions.ACTION_CAN_READ,)
 
     @expose("/")
     def listing(self) -> Any:
-        """DAGs, the runs of one, or the objects of a run."""
+        """Answer with the DAGs, the runs of one, or the objects of a run."""
         return self._answer("listing")
 
     @expose("/object")
     def object(self) -> Any:
-        """One object."""
+        """Answer with the page of one object."""
         return self._answer("object")
 
     @expose("/download")
     def download(self) -> Any:
-        """One object as a file."""
+        """Answer with one object as a file."""
         return self._answer("download")
 
     @expose("/assets/<name>")
     def asset(self, name: str) -> Any:
-        """The stylesheet and the script of the pages."""
+        """Answer with the stylesheet or the script of the pages."""
         return _response(_site().answer("asset", {"name": name}))
 
     def _answer(self, page: str) -> Any:
@@ -72,7 +72,7 @@ def _task_url(owner: Owner) -> str:
 
 
 def _auth_manager() -> Any:
-    """Who decides in Airflow 2.8 and later; None before."""
+    """Return Airflow's auth manager, which decides in 2.8 and later; None before."""
     try:
         from airflow.auth.managers.models.resource_details import DagDetails  # noqa: F401 - 2.7 has less
         from airflow.www.extensions.init_auth_manager import get_auth_manager
@@ -96,7 +96,7 @@ def _url_of_login() -> str:
 
 
 def _may_read(dag: KeyId) -> bool:
-    """Whether the user may read XComs, and those of this DAG. One whose id is cut needs the right to all."""
+    """Return whether the user may read a DAG and its XComs. A cut id needs the right to read all DAGs."""
     manager = _auth_manager()
     if manager is not None:
         from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -121,7 +121,7 @@ def _may_read(dag: KeyId) -> bool:
 
 
 def _of_known_dag(ask: Callable[[], bool]) -> bool:
-    """An answer of Airflow's, which fails for a DAG that it does not know and whose id has a dot."""
+    """Ask Airflow, and take it as no if it fails, as it does for an unknown DAG whose id has a dot."""
     try:
         return ask()
     except AttributeError:
@@ -129,5 +129,5 @@ def _of_known_dag(ask: Callable[[], bool]) -> bool:
 
 
 def views() -> list[dict[str, Any]]:
-    """What a plugin adds to the menu."""
+    """Return the entries that a plugin adds to the menu."""
     return [{"name": "XCom data", "category": "Browse", "view": XComDataView()}]

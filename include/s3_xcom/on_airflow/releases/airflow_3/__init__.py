@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 TASKS_HAVE_DATABASE = False
 
 _CONTEXT, _SERVER = "_AIRFLOW_PROCESS_CONTEXT", "server"
-"""How Airflow's processes, but those of tasks, say that they have the database."""
+"""Environment variable, and its value, by which Airflow's processes other than tasks have the database."""
 
 
 @dataclass
 class Setting:
     """An XCom that is being set.
 
-    :param is_expanded: whether others are expanded over it
-    :param files: of this machine, to delete once the row is written
+    :param is_expanded: whether other tasks are expanded over it
+    :param files: files on this machine to delete once the row is written
     """
 
     is_expanded: bool
@@ -36,7 +36,7 @@ class Setting:
 
 
 setting: ContextVar[Setting | None] = ContextVar("setting", default=None)
-"""The XCom that is being set here. Airflow pushes a task's result outside of the task's context."""
+"""XCom that is being set here. Airflow pushes a task's result outside of the task's context."""
 
 
 def base() -> tuple[type, ...]:
@@ -80,7 +80,7 @@ def table() -> Any:
 
 
 def push_own(value: Any, push: Callable[[], Any]) -> Any:
-    """Plain JSON as Airflow's own backend writes it, for the scheduler does not ask any other."""
+    """Return plain JSON as Airflow's backend writes it, because the scheduler asks no other backend."""
     from include.s3_xcom.codecs import tagged_json
 
     is_plain = isinstance(value, (dict, list)) and tagged_json.dumps_plain(value) is not None
@@ -88,15 +88,15 @@ def push_own(value: Any, push: Callable[[], Any]) -> Any:
 
 
 def watch_written() -> None:
-    """The tasks do it themselves, when the API server has answered."""
+    """Do nothing: tasks delete their files when the API server has answered."""
 
 
 def watch_transactions() -> None:
-    """Tasks have no database, and the API server asks S3 in a thread of its own."""
+    """Do nothing: tasks have no database, and the API server asks S3 in a separate thread."""
 
 
 def end_reading() -> None:
-    """Nothing to end, see :func:`watch_transactions`."""
+    """Do nothing, see :func:`watch_transactions`."""
 
 
 def delete_once_written(row: bytes, paths: list[Path]) -> None:
@@ -106,24 +106,24 @@ def delete_once_written(row: bytes, paths: list[Path]) -> None:
 
 
 MAX_WAITING = 1000
-"""How many commits may wait for their deletions; those of more are left to the sweep."""
+"""Commits that may wait for their deletions; if there are more, the sweep deletes their objects."""
 
 _places = BoundedSemaphore(MAX_WAITING)
 
 
 def after_commit(action: Callable[[], None]) -> bool:
-    """In another thread, off the path of the request that the API server answers. Exit waits for it.
+    """Do the work that a commit leaves in another thread: the API server answers first. Exit waits for it.
 
-    Where there can be no thread, at once.
+    If no thread can be started, do it at once.
     """
     if not _places.acquire(blocking=False):
         return False
-    os.environ.setdefault(_CONTEXT, _SERVER)  # whoever commits has the database
+    os.environ.setdefault(_CONTEXT, _SERVER)  # a process that commits has the database
     try:
         _background().submit(action).add_done_callback(lambda _: _places.release())
-    except RuntimeError:  # there can be no more threads, or this process ends
+    except RuntimeError:  # no more threads can be started, or this process ends
         _places.release()
-        _background.cache_clear()  # which has it still
+        _background.cache_clear()  # its queue still holds the action
         action()
     return True
 
@@ -148,7 +148,7 @@ def current_task() -> Any:
 
 
 def is_resumed() -> bool:
-    return False  # the timeout of a task that was deferred begins anew
+    return False  # the timeout of a deferred task starts again in full
 
 
 def has_mapped_dependants() -> bool:
@@ -158,7 +158,7 @@ def has_mapped_dependants() -> bool:
 
 @contextlib.contextmanager
 def separate_database_session() -> Iterator[None]:
-    """Not needed: no lookup of a connection uses the session of a thread."""
+    """Do nothing: no lookup of a connection uses a thread's session."""
     yield
 
 
@@ -166,13 +166,13 @@ def separate_database_session() -> Iterator[None]:
 def stats() -> Any:
     try:
         from airflow.sdk.observability.stats import Stats
-    except ImportError:  # until 3.1
+    except ImportError:  # the place until 3.1
         from airflow.stats import Stats
     return Stats
 
 
 def is_admitted(name: str, conf: Any) -> bool:
-    """By Airflow 3's rule: a glob there matches the name, or an expression of ``..._regexp`` all of it."""
+    """Return whether Airflow 3 admits a class: a glob matches its name, or a regular expression all of it."""
     globs = conf.get("core", "allowed_deserialization_classes", fallback="").split()
     expressions = conf.get("core", "allowed_deserialization_classes_regexp", fallback="").split()
     return any(fnmatch(name, glob) for glob in globs) or any(
@@ -181,9 +181,9 @@ def is_admitted(name: str, conf: Any) -> bool:
 
 
 def prepare_command_line() -> None:
-    # As Airflow's own commands do: else connections are asked of a supervisor, which there is none of.
+    # Airflow's commands do the same; otherwise connections are asked from a supervisor that does not exist.
     os.environ.setdefault(_CONTEXT, _SERVER)
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # it logs to where the answer goes
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # it logs to standard output
 
 
 def views() -> list[dict[str, Any]]:

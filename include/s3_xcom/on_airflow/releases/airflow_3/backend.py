@@ -1,4 +1,4 @@
-"""What a backend derives from in Airflow 3."""
+"""Mixin for a backend in Airflow 3."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from include.s3_xcom.on_airflow.releases.airflow_3 import Setting, setting
 
 
 class Line:
-    """The methods of this line of releases, for a backend to have before those of Airflow's class."""
+    """The methods for this line of releases, which a backend has before those of Airflow's class."""
 
     @classmethod
     def set(cls, key: str, value: Any, *, _mapped_length: int | None = None, **ids: Any) -> None:
-        """Push a value, by a request to the API server.
+        """Push a value by a request to the API server.
 
-        :param _mapped_length: how many tasks are to be expanded over it
-        :raises ValueError: if the key is empty, as Airflow's own class does, but before anything is uploaded
+        :param _mapped_length: number of tasks that will be expanded over it
+        :raises ValueError: if the key is empty, as Airflow's class does, but before anything is uploaded
         """
         _require(key)
         with _setting(_mapped_length is not None):
@@ -26,7 +26,7 @@ class Line:
 
     @classmethod
     async def aset(cls, key: str, value: Any, *, _mapped_length: int | None = None, **ids: Any) -> None:
-        """As :meth:`set`."""
+        """Push a value as :meth:`set` does."""
         _require(key)
         with _setting(_mapped_length is not None):
             await super().aset(key, value, _mapped_length=_mapped_length, **ids)

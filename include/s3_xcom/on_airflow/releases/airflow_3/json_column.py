@@ -1,15 +1,14 @@
-"""A row as the JSON value that Airflow 3 keeps in its column.
+"""Rows as the JSON values that Airflow 3 keeps in its column.
 
-What JSON holds as it is stays as it is: booleans, ordinary numbers and strings. Anything else is text. A
-reference is a line for people and the row below it, which the UI and the REST API show: they do not ask the
-backend. ::
+Booleans, ordinary numbers and strings stay as they are in JSON. Anything else is text. A reference is a line
+for people and the row below it, which the UI and the REST API show without asking the backend::
 
     rows (5 x 11), 13.5 KiB, s3://xcom/xcom/dag_id=TestDag/...
     {"__s3_xcom__": "reference", "version": 1, ...}
 
-Text, because Postgres keeps neither the order of a JSON object's keys, nor the sign of -0.0, nor "\\0". And
-never null, which Airflow 3.0 refuses. An object with the reserved key is a row of Airflow 2 in a database
-that was migrated.
+It is text because Postgres keeps neither the order of a JSON object's keys, nor the sign of -0.0, nor "\\0".
+It is never null, which Airflow 3.0 refuses. An object with the reserved key is a row of Airflow 2 in a
+database that was migrated.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from include.s3_xcom.row import is_kept_number
 _START = f'{{"{RESERVED}"'
 
 _EXACT = 2**53
-"""Integers up to this are the same in any JSON."""
+"""Largest integer that every reader of JSON keeps exactly."""
 
 
 def to_column(row: bytes) -> Any:
-    """A row as a JSON value."""
+    """Return a row as a JSON value."""
     text = row.decode()
     parsed = json.loads(text)
     if _is_kept(parsed):
@@ -39,16 +38,16 @@ def to_column(row: bytes) -> Any:
 
 
 def from_column(value: Any) -> bytes:
-    """A row from what the column holds. Inverse of :func:`to_column`.
+    """Return the row in the column's content. Inverse of :func:`to_column`.
 
-    Values of others come back as JSON, too; :class:`include.s3_xcom.row.Row` tells them apart.
+    Values of other backends become JSON, too; :class:`include.s3_xcom.row.Row` recognises them.
     """
     own = _own_text(value) if type(value) is str else None
     return (json.dumps(value) if own is None else own).encode()
 
 
 def _own_text(text: str) -> str | None:
-    """The row in a text; None if it is a string as it is."""
+    """Return the row in a text; None if the text is a plain string."""
     if text.startswith(_START):
         return text
     row = text.partition("\n")[2]
@@ -56,7 +55,7 @@ def _own_text(text: str) -> str | None:
 
 
 def _is_kept(value: Any) -> bool:
-    """Whether the column gives a scalar back as it is."""
+    """Return whether the column gives a scalar back as it is."""
     if type(value) is bool:
         return True
     if type(value) is int:
