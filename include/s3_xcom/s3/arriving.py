@@ -1,4 +1,4 @@
-"""A large object on its way into memory, by several ranged requests at once."""
+"""A large object on its way into memory, read by several ranged requests at once."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
 AHEAD_RANGES = 4
-"""How many more than there are connections may have come, or be on their way, before others are forgotten."""
+"""Ranges beyond one per connection that may have come, or be on their way, before others are forgotten."""
 
 
 class Arriving:
-    """A whole object on its way into memory, which can be read where it is there already.
+    """A whole object on its way into memory; bytes that have come can be read.
 
-    Its end comes first, since Parquet says there what lies where.
+    Its end comes first, because Parquet stores the positions of its columns there.
 
     :param forgets: whether :meth:`forget` will be called, so that not all of it must be in memory at once
-    :ivar body: the bytes, zeros where they are not there yet or were forgotten
+    :ivar body: the bytes, with zeros where they have not come yet or were forgotten
     """
 
     def __init__(self, store: Store, reference: Reference, *, forgets: bool = False) -> None:
         self._store = store
         self._reference = reference
         self._spans = ranges.cut(0, reference.size)
-        # It takes no memory before it is written to, and gives some back when it is told to.
+        # Memory is taken only where it is written, and can be given back.
         self._buffer = mmap.mmap(-1, reference.size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._advise("MADV_HUGEPAGE", 0, reference.size)  # 512 times fewer page faults
         self.body = memoryview(self._buffer)
         self._digest = hashlib.sha256() if reference.sha256 else None
-        self._arrived = 0  # from the start, without a gap
+        self._arrived = 0  # bytes from the start, without a gap
         self._forgotten = 0
-        self._taken = 0  # results
+        self._taken = 0  # number of results
         self._error: BaseException | None = None
         connections = ranges.at_once(store)
         reading: Parallel[Span, None] = Parallel(
@@ -52,7 +52,7 @@ class Arriving:
         self._results = reading.run([self._spans[-1], *self._spans[:-1]])
 
     def wait(self, start: int, stop: int) -> None:
-        """Wait until some bytes are there.
+        """Wait until the bytes between two positions have come.
 
         :raises ObjectMissingError: if the object is gone
         :raises IntegrityError: if it is not the one that was pushed
@@ -61,17 +61,17 @@ class Arriving:
             self._next()
 
     def forget(self, stop: int) -> None:
-        """Give the memory of the bytes before a position back. They have come, and are read no more."""
+        """Give back the memory of the bytes before a position, which have come and are not read again."""
         stop = min(stop, self._arrived) // mmap.PAGESIZE * mmap.PAGESIZE
         if stop > self._forgotten:
             self._advise("MADV_DONTNEED", self._forgotten, stop)
             self._forgotten = stop
 
     def finish(self) -> memoryview:
-        """Wait until all is there.
+        """Wait until all bytes have come. Raises also what :meth:`wait` raises.
 
         :return: the body
-        :raises IntegrityError: if it is not what was pushed. Errors as of :meth:`wait`
+        :raises IntegrityError: if it is not what was pushed
         """
         while self._arrived < self._reference.size:
             self._next()
@@ -84,7 +84,7 @@ class Arriving:
         self._results.close()
 
     def _advise(self, name: str, start: int, stop: int) -> None:
-        """Tell the system what the memory is for. Not each system and kernel knows each advice."""
+        """Advise the system how the memory is used. Some systems and kernels do not know each advice."""
         advice = getattr(mmap, name, None)
         if advice is not None:
             with contextlib.suppress(OSError):

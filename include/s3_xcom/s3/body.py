@@ -1,4 +1,4 @@
-"""The bytes of an object as a stream, which is resumed where the connection breaks off.
+"""The bytes of an object as a stream, which is resumed if the connection breaks.
 
 The SHA-256 in the reference is checked whenever an object is read from its start to its end.
 """
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
 CHUNK_BYTES = 1024 * 1024
-"""Read at a time. Must arrive within ``read_timeout``: a socket's own timeout starts anew with each byte."""
+"""Bytes of one read. They must come within ``read_timeout``: a socket's timeout restarts with each byte."""
 
 _PARTIAL_CONTENT = 206
 
 HEALTHY_BYTES = 16 * 1024 * 1024
-"""After so many without a break, the attempts are counted anew."""
+"""Bytes received without a break after which attempts are counted from 1 again."""
 
 
 class Body(io.RawIOBase):
-    """The bytes of an object, or some of them.
+    """The bytes of an object, or a range of them.
 
-    :param span: the first byte and the one after the last; None: all
+    :param span: first byte and the one after the last; None: all
     :ivar failed: whether S3 failed while it was read
     :raises ObjectMissingError: if it is gone
-    :raises IntegrityError: if it is not the one that was pushed; here, or at its end
+    :raises IntegrityError: if it is not the one that was pushed; at the start, or at its end
     :raises StorageError: if S3 does not give it, also while it is read
     """
 
@@ -58,7 +58,7 @@ class Body(io.RawIOBase):
 
     @property
     def received(self) -> int:
-        """How many bytes have arrived."""
+        """Bytes received."""
         return self._position - self._start
 
     def readable(self) -> bool:
@@ -73,7 +73,7 @@ class Body(io.RawIOBase):
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
-        """All bytes that are left, in pieces of some size."""
+        """Return an iterator over the bytes that are left, at most CHUNK_BYTES at a time."""
         return iter(lambda: self._chunk(CHUNK_BYTES), b"")
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Body(io.RawIOBase):
         super().close()
 
     def _chunk(self, size: int) -> bytes:
-        """Some bytes, at least one; none at the end."""
+        """Return some bytes, at least one; none at the end."""
         try:
             with heard():
                 return self._read(size)
@@ -92,7 +92,7 @@ class Body(io.RawIOBase):
 
     def _read(self, size: int) -> bytes:
         size = min(size, CHUNK_BYTES, self._stop - self._position)
-        if size and os.getpid() != self._process:  # a forked process, whose parent reads this connection
+        if size and os.getpid() != self._process:  # forked: the parent reads this connection
             self._process = os.getpid()
             self._response.close()
             self._response = self._get()
@@ -144,11 +144,11 @@ class Body(io.RawIOBase):
         https://www.rfc-editor.org/rfc/rfc9110#name-206-partial-content
         """
         wanted = self._stop - self._position
-        length = response.get("ContentLength")  # None where a proxy sends the answer in chunks
+        length = response.get("ContentLength")  # None if a proxy sends the answer in chunks
         is_partial = response["ResponseMetadata"]["HTTPStatusCode"] == _PARTIAL_CONTENT
         if is_range:
             expected = f"bytes {self._position}-{self._stop - 1}/{self._reference.size}"
-            # rclone answers 200 to a range that it sends as asked: its length tells.
+            # rclone answers 200 to a range that it sends as asked, which its length shows.
             if response.get("ContentRange") != expected or not (is_partial or length == wanted):
                 return errors.other_bytes(self._reference, self._position, self._stop)
         elif "ContentRange" in response or is_partial:
@@ -173,7 +173,7 @@ class Body(io.RawIOBase):
 
 @functools.cache
 def _breaks() -> tuple[type[Exception], ...]:
-    """What is raised where a body breaks off. Not before it is needed: botocore takes a while to import."""
+    """Return the errors of a body that breaks off. Botocore is imported here, because that takes a while."""
     from http.client import HTTPException
 
     from botocore.exceptions import HTTPClientError, IncompleteReadError

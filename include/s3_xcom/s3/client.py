@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 MAX_BACKOFF_SECONDS = 20
 
 HASTY_CONNECT_SECONDS, HASTY_READ_SECONDS = 1, 2
-"""The timeouts, and with one attempt also the limits, of requests that somebody must not wait for."""
+"""Seconds to connect, and to read, of hasty requests, which make only one attempt."""
 
 SENT_AT_ONCE_BYTES = 1024 * 1024
-"""A body up to this is sent with its headers: S3 is not asked first, which would take a round trip."""
+"""Bytes up to which a body is sent with its headers, without asking S3 first, which costs a round trip."""
 
 _MORE_CONNECTIONS = 2
-"""Than those of one transfer: for the requests that begin and end it."""
+"""Extra connections for the requests that start and finish a multipart upload."""
 
 _LOUD_LOGGERS = (
     "botocore.auth",
@@ -38,10 +38,10 @@ _LOUD_LOGGERS = (
     "botocore.parsers",
     "botocore.utils",
 )
-"""At the level DEBUG these show whole requests and answers: session tokens, secret keys, and content."""
+"""Loggers that at level DEBUG show whole requests and answers: session tokens, secret keys, and content."""
 
 _REFRESHING_LOGGERS = ("botocore.credentials", "botocore.tokens")
-"""These log, at the level WARNING, the tracebacks of errors that come out of :mod:`.errors` in our words."""
+"""Loggers that at level WARNING show tracebacks of errors, which :mod:`.errors` words without secrets."""
 
 _WITH_MD5 = (
     "DeleteObjects",
@@ -55,17 +55,17 @@ _lock = threading.Lock()
 
 
 def get_client(settings: Settings, *, hasty: bool = False) -> BaseClient:
-    """The S3 client of this process, made with the credentials of the Airflow connection.
+    """Return the S3 client of this process, made with the credentials of the Airflow connection.
 
-    :param hasty: one that gives up after one attempt of a few seconds
+    :param hasty: for a client that gives up after one attempt of a few seconds
     :raises SettingError: if there is no such connection
     """
-    # A client's sockets must not be shared with the process this one was forked from.
+    # A forked process must not share its parent's sockets, so the process id is part of the key.
     timeouts = settings.max_attempts, settings.connect_timeout, settings.read_timeout
     identity = os.getpid(), settings.conn_id, *timeouts, settings.transfer_connections, hasty
     client = _clients.get(identity)
     if client is None:
-        with heard():  # making one reads files and may ask other services; they must not swallow it
+        with heard():  # it reads files and may ask other services
             client = _new_client(settings, hasty)
         with _lock:
             for other in [key for key in _clients if key[:-1] != identity[:-1]]:
@@ -99,13 +99,13 @@ def _new_client(settings: Settings, hasty: bool) -> BaseClient:
     events.register("needs-retry.s3", functools.partial(_wait_if_throttled, settings.max_attempts))
     for operation in _WITH_MD5:
         events.register(f"before-call.s3.{operation}", _add_md5)
-    # botocore asks for encoded keys in listings; see Store for why we do not.
+    # botocore asks for encoded keys in listings; see listings for why we do not.
     events.unregister("before-parameter-build.s3.ListObjectsV2", set_list_objects_encoding_type_url)
     return client
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """Take the traceback out of a record: it may end with what a credential process wrote."""
+    """Remove the traceback of a record: it may end with the output of a credential process."""
     record.exc_info = None
     return True
 
@@ -121,19 +121,19 @@ def _config(max_attempts: int, connect_timeout: float, read_timeout: float) -> C
 
 
 def _add_md5(params: dict[str, Any], **_: Any) -> None:
-    """Some servers, MinIO among them, refuse these requests without it; botocore sends it until 1.35."""
+    """Add Content-MD5, without which MinIO and others refuse these requests; botocore adds it until 1.35."""
     body = params["body"] if isinstance(params["body"], bytes) else params["body"].encode()
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     params["headers"].setdefault("Content-MD5", md5)
 
 
 def _send_small_at_once(request: Any, **_: Any) -> None:
-    """botocore sends the headers of a stream, waits for 100 Continue, and then sends the stream."""
+    """Send a small body with its headers: botocore would first wait for 100 Continue."""
     body = request.body
-    # Its size is known without getbuffer(), which would make a copy of it.
+    # The header tells the size; getbuffer() would make a copy of the body.
     if isinstance(body, io.BytesIO) and int(request.headers["Content-Length"]) <= SENT_AT_ONCE_BYTES:
         request.body = body.getvalue()
-        del request.headers["Expect"]  # which is not signed
+        del request.headers["Expect"]  # this header is not signed
 
 
 def _raise_interruption(caught_exception: BaseException | None = None, **_: Any) -> None:
@@ -145,7 +145,7 @@ def _raise_interruption(caught_exception: BaseException | None = None, **_: Any)
 
 
 def foreign_error(error: BaseException) -> BaseException | None:
-    """The error within botocore's HTTPClientError, if it is none of the network's."""
+    """Return the error within botocore's HTTPClientError if it is not one of the network; otherwise None."""
     from http.client import HTTPException
 
     from botocore.exceptions import HTTPClientError
@@ -161,7 +161,7 @@ def foreign_error(error: BaseException) -> BaseException | None:
 
 
 def _wait_if_throttled(max_attempts: int, response: Any, attempts: int, **_: Any) -> float | None:
-    """Seconds to wait after HTTP 429.
+    """Return the seconds to wait after HTTP 429; None for other answers.
 
     S3-compatible servers send it, and botocore does not retry it (1.29.105): without this, one such answer
     fails a push.
@@ -172,9 +172,10 @@ def _wait_if_throttled(max_attempts: int, response: Any, attempts: int, **_: Any
 
 
 def backoff(attempts: int) -> float:
-    """Exponential back-off with jitter, in seconds, as in botocore's standard mode.
+    """Return the seconds to wait before a retry: exponential with jitter, as in botocore's standard mode.
 
-    :param attempts: how many have failed
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+
+    :param attempts: number of attempts that have failed
     """
     return min(random.random() * 2 ** (attempts - 1), MAX_BACKOFF_SECONDS)  # noqa: S311

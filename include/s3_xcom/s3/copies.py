@@ -1,4 +1,4 @@
-"""Copies of objects that were pushed: within S3, or through this process where S3 cannot."""
+"""Copies of objects that were pushed: within S3, or through this process where S3 cannot copy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SINGLE_COPY_BYTES = 1024**3
-"""Up to here S3 copies with one request (it takes 5 GiB); more in parts, several at once.
+"""Bytes up to which S3 copies with one request (it takes 5 GiB); more is copied in parts, several at once.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 """
@@ -29,10 +29,10 @@ COPY_PART_BYTES = 256 * 1024**2
 def copy(store: Store, source: Reference, target: Target) -> str:
     """Store an object of the bucket under another key.
 
-    S3 is asked to copy the object of the source's ETag. Where it refuses, or copies another, the object is
-    read and written: reading decides by the content whether it is the one that was pushed. A restored copy
-    has another ETag; and some servers refuse the right one (Swift, for objects that were uploaded in parts),
-    do not find the source (Ceph 16, for copies in parts of keys that hold "%"), or cannot copy.
+    S3 is asked to copy the object with the source's ETag. If it refuses, or copies another, the object is
+    read and written: its content then shows whether it is the one that was pushed. A restored copy has
+    another ETag; and some servers refuse the right one (Swift, for multipart uploads), do not find the source
+    (Ceph 16, for multipart copies of keys that hold "%"), or cannot copy.
 
     :return: the copy's ETag
     :raises ObjectMissingError: if the source is gone
@@ -98,7 +98,7 @@ def _copy_through_here(store: Store, source: Reference, target: Target) -> str:
 
 
 def _is_of(store: Store, source: Reference, target: Target, etag: str) -> bool:
-    """Whether a copy with another ETag is of the source: some servers ignore the condition, or the spans."""
+    """Return whether a copy is of the source: some servers ignore the condition, or the ranges."""
     with target.translated(source.pushed):
         found = store.client.head_object(Bucket=source.bucket, Key=source.key)
         copy = store.client.head_object(**target.where)

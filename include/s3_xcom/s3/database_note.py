@@ -27,10 +27,10 @@ _NAME = "database.json"
 
 @dataclass(frozen=True)
 class Note:
-    """A note that was read, or is to be written.
+    """A note that was read, or will be written.
 
-    :param database: what the database says of itself; None: the first that deletes here writes itself in
-    :param since: when the note was written, in ISO 8601
+    :param database: identity of the database; None: the first one that deletes here writes its identity
+    :param since: time when the note was written, in ISO 8601
     """
 
     database: str | None
@@ -40,7 +40,7 @@ class Note:
 def read(s3: BaseClient, settings: Settings) -> Note | None:
     """Return the note; None if there is none.
 
-    :raises botocore.exceptions.ClientError: if S3 does not say
+    :raises botocore.exceptions.ClientError: if S3 refuses to say
     """
     try:
         answer = s3.get_object(**_where(settings))
@@ -55,7 +55,7 @@ def read(s3: BaseClient, settings: Settings) -> Note | None:
 
 
 def write(s3: BaseClient, settings: Settings, database: str | None) -> None:
-    """Write the note. Parameters as of :class:`Note`.
+    """Write the note. The parameters are those of :class:`Note`.
 
     :raises botocore.exceptions.ClientError: if S3 does not take it
     """
@@ -69,7 +69,7 @@ def write(s3: BaseClient, settings: Settings, database: str | None) -> None:
 
 
 def write_if_new(s3: BaseClient, settings: Settings) -> None:
-    """Write a note without a database where nothing lies below the prefix.
+    """Write a note without a database if there is no object below the prefix.
 
     :raises botocore.exceptions.ClientError: if S3 does not take it
     """

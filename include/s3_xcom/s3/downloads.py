@@ -1,6 +1,6 @@
-"""An object into a file; a large one by several requests at once, each of which writes its own part.
+"""Objects written to files; a large one by several requests at once, each of which writes its range.
 
-So little of it is in memory at any time. For its SHA-256 the file is read while the rest comes.
+So little of it is in memory at any time. The file is read for its SHA-256 while the rest comes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def save(store: Store, reference: Reference, path: Path) -> None:
 
 
 def _write(body: Body, path: Path, position: int) -> None:
-    # Opened anew: a thread that is left behind by a failure must not write into what was opened since.
+    # Opened here: a thread left behind by a failure must not write to a descriptor that was reused since.
     with body, path.open("r+b", 0) as file:
         file.seek(position)
         for chunk in body.chunks():

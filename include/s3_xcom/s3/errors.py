@@ -1,4 +1,4 @@
-"""What an error of botocore means, and what to do about it, in words."""
+"""Errors of botocore as errors of this package, with advice in words."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ log = logging.getLogger(__name__)
 def translated(
     settings: Settings, verb: str, address: str, owner: Owner | None = None, pushed: str | None = None
 ) -> Iterator[None]:
-    """Turn botocore's errors into ours. To be put around single requests, never around a caller's code.
+    """Raise botocore's errors as ours. Put it around single requests, never around a caller's code.
 
     :param verb: what is tried, such as ``push``
     :param address: ``s3://`` address of the object or bucket
-    :param owner: the XCom that the object belongs to, where there is one
-    :param pushed: when the object was pushed, in ISO 8601
+    :param owner: the XCom that the object belongs to, if there is one
+    :param pushed: time of the object's push, in ISO 8601
     :raises SettingError: for what the operator has to put right
     :raises StorageError: for what S3 or the network did
     """
-    with heard():  # outermost: an interruption comes out as itself, whatever it was taken for
+    with heard():  # outermost, so that an interruption comes out as it is
         try:
             yield
         except (XComError, MemoryError):
@@ -55,7 +55,7 @@ def translated(
 
 
 def no_bucket(name: str) -> str:
-    """Why nothing can be pushed where there is no bucket."""
+    """Return the phrase for a bucket that does not exist, with advice."""
     return (
         f"there is no bucket {name!r}. Create it with `python -m include.s3_xcom init`, "
         "or set AIRFLOW__S3_XCOM__BUCKET to one that exists."
@@ -63,27 +63,27 @@ def no_bucket(name: str) -> str:
 
 
 def code_of(error: BaseException | None) -> str:
-    """The code of an error that S3 answered; nothing for other errors."""
+    """Return the code of an error that S3 answered; empty for other errors."""
     return str(answer_of_s3(error).get("Error", {}).get("Code", ""))
 
 
 def answer_of_s3(error: BaseException | None) -> dict[str, Any]:
-    """Return what S3 answered; nothing for errors without an answer, and for those of other services."""
+    """Return the answer of S3; empty for errors without an answer, and for those of other services."""
     response = getattr(error, "response", None)
     is_s3s = isinstance(response, dict) and getattr(error, "operation_name", "") not in SERVICES
     return response if is_s3s else {}
 
 
 def is_servers_own(error: StorageError) -> bool:
-    """Whether S3 refused the request itself, neither for want of a right nor for now.
+    """Return whether S3 refused the request itself, not the credentials, and not only for now.
 
-    Then another way may lead there, for S3 servers differ in what they can.
+    If so, another request may do the same, because S3 servers support different ones.
     """
     status = answer_of_s3(error.__cause__).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = code_of(error.__cause__)
     if code in EXPIRED or status in (401, 403, 407, 408, 429):
         return False
-    # "500": what botocore makes of a success without the content that it should have.
+    # botocore makes "500" of a success without the content that it should have.
     return status == 501 or code == "500" or 400 <= status < 500
 
 
@@ -100,12 +100,12 @@ def located(reference: Reference) -> Iterator[None]:
 
 
 def replaced(reference: Reference, verb: str = "pull") -> IntegrityError:
-    """The error for an object whose ETag is not the one that was pushed."""
+    """Return the error for an object whose ETag is not the one that was pushed."""
     return IntegrityError(f"Cannot {verb} {reference.owner}, {reference.address}: {OTHER_CONTENT}")
 
 
 def truncated(reference: Reference, found: int, expected: int) -> IntegrityError:
-    """The error for an object that has fewer bytes, or more, than were pushed."""
+    """Return the error for an object that has fewer bytes, or more, than were pushed."""
     return IntegrityError(
         f"{reference.address} ({reference.owner}) gave {found:,} bytes where {expected:,} were pushed. "
         f"{RERUN}"
@@ -125,7 +125,7 @@ def altered(reference: Reference) -> IntegrityError:
 def other_bytes(reference: Reference, start: int, stop: int) -> IntegrityError:
     """Return the error for an answer with other bytes of the object than were asked for.
 
-    :param start: the first byte that was asked for
+    :param start: first byte that was asked for
     :param stop: the one after the last
     """
     return IntegrityError(
@@ -138,7 +138,7 @@ def other_bytes(reference: Reference, start: int, stop: int) -> IntegrityError:
 def _explain(
     error: Exception, settings: Settings, pushed: str | None
 ) -> tuple[type[XComError] | None, str, Exception | None]:
-    """Return what an error comes out as, why, and the cause to show: none if its words may hold a secret."""
+    """Return the class to raise for an error, the reason, and the cause; None if it may hold a secret."""
     step, name, keys = _place(error)
     facts = _facts(error, name, settings, pushed)
     kind, sentence = next((MEANINGS[key] for key in keys if key in MEANINGS), (None, ""))
@@ -150,7 +150,7 @@ def _explain(
 
 def _place(error: Exception) -> tuple[str, str, list[str]]:
     """Return the step at which an error was raised, its name, and its keys in MEANINGS, closest first."""
-    # Not before there is an error: botocore takes a while to import.
+    # Imported only once there is an error, because botocore takes a while to import.
     from botocore import exceptions as boto
 
     step, name = _step(error), type(error).__name__
@@ -182,25 +182,25 @@ def _place(error: Exception) -> tuple[str, str, list[str]]:
 
 
 def _step(error: Exception) -> str:
-    """Return the step before a request at which an error was raised; nothing if it was the request."""
+    """Return the step before a request at which an error was raised; empty if it was the request."""
     at_work = set()
     for frame, _ in traceback.walk_tb(error.__traceback__):
         owner = type(frame.f_locals.get("self")).__name__
         at_work |= {frame.f_globals.get("__name__"), frame.f_code.co_name, owner}
     step = next((step for mark, step in STEPS.items() if mark in at_work), "")
-    # Within botocore, and not of the network: a setting that is of no use to it.
+    # botocore failed with an error that is not the network's: it was given a setting that it cannot use.
     is_odd = "botocore.client" in at_work and isinstance(error, (AttributeError, TypeError))
     return step or ("client" if is_odd else "")
 
 
 def _facts(error: Exception, name: str, settings: Settings, pushed: str | None) -> dict[str, str]:
-    """Return what the sentences of MEANINGS are filled with. None of it is a secret."""
+    """Return the words to fill into the sentences of MEANINGS. None of them is a secret."""
     from urllib.request import getproxies  # takes a while to import, too
 
     kwargs: dict[str, Any] = getattr(error, "kwargs", {})
     answer = getattr(error, "response", None)
     words = answer.get("Error", {}).get("Message", "") if isinstance(answer, dict) else str(error)
-    words = re.sub(r"(?s).*@", "***@", words)  # a user and a password, in the URL of an endpoint
+    words = re.sub(r"(?s).*@", "***@", words)  # user and password in an endpoint's URL
     access = described.get(settings.conn_id)
     role = getattr(access, "role_arn", None) or os.environ.get("AWS_ROLE_ARN", "")
     proxies = getattr(getattr(access, "botocore_config", None), "proxies", None) or getproxies()
@@ -222,13 +222,13 @@ def _facts(error: Exception, name: str, settings: Settings, pushed: str | None) 
 
 
 def _host(url: Any, before: str) -> str:
-    """Return host and port of a URL with words before them; nothing if there is no URL."""
+    """Return host and port of a URL with words before them; empty if there is no URL."""
     host = str(url or "").rpartition("@")[2].rpartition("//")[2].partition("/")[0]
     return host and before + host
 
 
 def _place_tls(wrapped: Any) -> tuple[str, str]:
-    """Return the key and the name of an error of TLS: of urllib3, and in it is that of the ssl module."""
+    """Return the key and the name of an error of TLS, which urllib3 wraps around that of the ssl module."""
     cause = next((item for item in wrapped.args if isinstance(item, Exception)), wrapped)
     reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__
     if isinstance(cause, ssl.SSLCertVerificationError):

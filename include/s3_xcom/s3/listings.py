@@ -1,4 +1,4 @@
-"""Listings of the bucket, a page at a time, whatever S3 server there is."""
+"""Listings of the bucket, one page at a time, from any S3 server."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object as a listing shows it.
+    """An object in a listing.
 
-    :param size: in bytes
-    :param modified: when it was stored, by S3's clock
-    :param age: in seconds
+    :param size: bytes
+    :param modified: time when it was stored, by S3's clock
+    :param age: seconds since then
     """
 
     key: str
@@ -34,8 +34,8 @@ class Listed:
 class Page:
     """One page of a listing.
 
-    :param folders: the prefixes that more than one object may share, up to the next slash; if asked for
-    :param token: continues the listing; None: there is no more
+    :param folders: starts of keys up to the next slash, each for all objects below it; if asked for
+    :param token: token of the next page; None: this is the last one
     """
 
     objects: list[Listed]
@@ -44,13 +44,13 @@ class Page:
 
 
 def page(store: Store, prefix: str, token: str | None, *, by_folders: bool, size: int) -> Page:
-    """A page of the objects whose keys start with a prefix. Parameters as of :meth:`Store.page`."""
+    """Return a page of the objects whose keys start with a prefix. See :meth:`Store.page`."""
     where = {"Bucket": store.settings.bucket, "Prefix": prefix, "MaxKeys": size}
     where |= {"ContinuationToken": token} if token else {}
     where |= {"Delimiter": "/"} if by_folders else {}
     with errors.translated(store.settings, "list", store.address(prefix)):
         answer = _list_page(store, where)
-    # By S3's clock, which also gave the objects their times.
+    # S3's clock, because it also gave the objects their times.
     now = _answered_at(store, answer, prefix)
     return Page(
         [
@@ -68,11 +68,11 @@ def page(store: Store, prefix: str, token: str | None, *, by_folders: bool, size
 
 
 def _list_page(store: Store, where: dict[str, Any]) -> dict[str, Any]:
-    """A page of a listing.
+    """Return S3's answer for a page.
 
-    Keys come as they are: percent-encoded, LocalStack 4.9.2 loses its place behind a page whose last key
-    holds a percent sign, and leaves out others in silence. Keys of other people may hold what XML cannot;
-    then the page is asked for once more, encoded.
+    Keys are asked for as they are: if they are percent-encoded, LocalStack 4.9.2 loses its position after a
+    page whose last key holds a percent sign, and silently leaves out others. Keys of other programs may hold
+    characters that XML cannot; then the page is asked for again, encoded.
     """
     from botocore.exceptions import ClientError
     from botocore.parsers import ResponseParserError
@@ -80,7 +80,7 @@ def _list_page(store: Store, where: dict[str, Any]) -> dict[str, Any]:
     try:
         page = store.client.list_objects_v2(**where)
     except (ResponseParserError, ClientError) as error:
-        # botocore since 1.33 takes what it cannot read for an error of the server, without a name.
+        # botocore since 1.33 reports an unreadable answer as an error of the server, without a name.
         is_unreadable = isinstance(error, ResponseParserError) or errors.code_of(error) == "500"
         if not is_unreadable or "EncodingType" in where:
             raise

@@ -1,4 +1,4 @@
-"""What fails in a request to S3, and before it: what each error comes out as, and what people are told."""
+"""Errors of a request to S3, and of the steps before it: the class of ours for each, and its message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVICES = {
     "CreateToken": "SSO",
     "CreateOAuth2Token": "SSO",
 }
-"""The services besides S3 that botocore asks, by their operations: they give credentials."""
+"""Services other than S3 that botocore asks, by their operations: they give credentials."""
 
 STEPS = {
     "getpass": "code",
@@ -28,7 +28,7 @@ STEPS = {
     "_create_session_with_assume_role": "credentials",
     "_new_client": "client",
 }
-"""The steps before a request, the innermost first, by modules, classes and functions that are at work."""
+"""Steps before a request, the innermost first, by modules, classes and functions in the traceback."""
 
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
 
@@ -174,7 +174,8 @@ MEANINGS = {
     for keys, sentence in sentences.items()
     for key in keys.split(", ")
 }
-"""The kind and the sentence of each error, by the closest of these keys that it has: the code that S3
-answered; another service, or it and the code that it answered; a class of botocore or urllib3; a step before
-the request, or it and any class. Where a sentence has an error's own words, ``{said}``, those are harmless.
+"""Class and sentence of each error, by the closest of these keys that it has: the code that S3 answered;
+
+another service, or it and the code that it answered; a class of botocore or urllib3; a step before the
+request, or it and any class. If a sentence shows an error's text, ``{said}``, that text is harmless.
 """

@@ -1,8 +1,8 @@
-"""Several requests at once: S3 gives a connection 25 to 90 MB/s, and many connections as much each.
+"""Several requests at once: S3 gives one connection 25 to 90 MB/s, and many connections as much each.
 
-Of our own and not s3transfer's, boto3's machinery for this: that sends what its own reader gives, so it can
-neither keep a SHA-256 of parts and whole, nor fall back where a server takes none, nor pin an ETag to ranges;
-its threads are not daemons, so a task that was stopped would wait for the network.
+It does not use s3transfer, boto3's package for this: that sends what its reader gives, so it can neither
+compute a SHA-256 of parts and whole, nor fall back if a server takes none, nor pin an ETag to ranges; its
+threads are not daemons, so a task that was stopped would wait for the network.
 """
 
 from __future__ import annotations
@@ -20,30 +20,31 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MEMORY_BYTES = 80 * 1024 * 1024
-"""How much of an object is under way at once, unless one part is larger."""
+"""Bytes of an object that are in memory at once, unless one part is larger."""
 
 _END = object()
 
 
 def connections(limit: int, part_size: int) -> int:
-    """How many connections to use at once for parts of a size in bytes.
+    """Return the number of connections to use at once for parts of a size.
 
-    :param limit: how many the settings allow
+    :param limit: the most that the settings allow
+    :param part_size: bytes of a part
     """
     return max(1, min(limit, MEMORY_BYTES // max(1, part_size)))
 
 
 class Parallel(Generic[T, R]):
-    """``map(function, jobs)``, of which several run at once, in threads that each do one job after the other.
+    """``map(function, jobs)`` with several jobs at once, in threads that each do one job after the other.
 
-    The threads are daemons: a request cannot be broken off, and nobody is to wait for one that hangs. Where
-    there can be none, the caller's thread does the jobs. A forked process does those anew that its parent's
-    threads had begun.
+    The threads are daemons: a request cannot be broken off, and nobody should wait for one that hangs. If no
+    thread can be started, the caller's thread does the jobs. A forked process does again the jobs that its
+    parent's threads had begun.
 
     :param function: does one job
-    :param at_once: how many jobs run at most
-    :param ready: how many jobs may be made ahead, for threads that become free while nobody takes results
-    :param waiting: how many jobs may have been made whose results were not taken yet; None: any number
+    :param at_once: jobs done at once, at most
+    :param ready: jobs that may be made ahead, for threads that become free while nobody takes results
+    :param waiting: jobs that may have been made whose results were not taken yet; None: any number
 
     ``at_once`` and ``waiting`` may be changed between two results.
     """
@@ -72,9 +73,9 @@ class Parallel(Generic[T, R]):
         self._begun.clear()
 
     def run(self, jobs: Iterable[T]) -> Iterator[R]:
-        """The results, in the order of the jobs. The next job is made while others run.
+        """Yield the results in the order of the jobs. The next job is made while others are being done.
 
-        :raises BaseException: what a job raises, as soon as it does; no more are begun then
+        :raises BaseException: what a job raises, as soon as it does; no more jobs are begun then
         """
         source = iter(jobs)
         job: Any = None
@@ -88,7 +89,7 @@ class Parallel(Generic[T, R]):
             self._stop.set()
 
     def running(self) -> list[threading.Thread]:
-        """The threads that have not ended."""
+        """Return the threads that have not ended."""
         return list(self._running)
 
     def _wait(self, has_jobs: bool) -> bool:
@@ -151,14 +152,14 @@ class Parallel(Generic[T, R]):
         return True
 
     def _begin(self) -> tuple[int, T] | None:
-        """Take the next job; None if this thread is to end."""
+        """Take the next job; return None if this thread should end."""
         with self._changed:
             is_over = self._stop.is_set() or self._error is not None or len(self._running) > self.at_once
             if is_over or not self._ready:
-                self._running.discard(threading.current_thread())  # now, or a job could be left without one
+                self._running.discard(threading.current_thread())  # at once, or a new job might get no thread
                 return None
-            self._changed.notify()  # there is room for one more
+            self._changed.notify()  # there is room for another job
             number, job = self._ready[0]
-            self._begun[number] = job  # first, for a process that is forked now
+            self._begun[number] = job  # before it leaves the queue, or a process forked now would lose it
             self._ready.popleft()
             return number, job

@@ -1,4 +1,4 @@
-"""The parts of an upload: what S3 takes as one object, a piece at a time."""
+"""The parts of a multipart upload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ MAX_PARTS = 10_000  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfac
 
 
 def split(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
-    """The parts of a body whose size in bytes is known."""
+    """Cut a body into parts.
+
+    :param size: bytes of the body
+    """
     part_size = max(PART_BYTES, math.ceil(size / MAX_PARTS))
     for start in range(0, size, part_size):
         length = min(part_size, size - start)
@@ -23,7 +26,7 @@ def split(body: bytes | memoryview | BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Pieces as parts that S3 takes, which grow so that a large object fits in the number that it takes.
+    """Join pieces into parts that grow, so that a large object fits into the number of parts that S3 takes.
 
     The size of part n is ``PART_BYTES * (1 + n // 1000)``: 8 MiB for the first 1,000 parts, 16 MiB for the
     next, and so on: 429 GiB in 10,000 parts.
@@ -42,7 +45,7 @@ def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _take(waiting: deque[memoryview], size: int) -> bytes:
-    """The first bytes of some pieces, which they are taken from."""
+    """Take the first bytes off the pieces."""
     taken = []
     while size:
         piece = waiting.popleft()

@@ -1,4 +1,4 @@
-"""GET of the object that was pushed, and of no other.
+"""GET requests for the object that was pushed, and no other.
 
 The reference holds the object's ETag, and with If-Match S3 answers 412 for any other. Some S3 servers ignore
 the condition, so the ETag of the answer is compared too; some refuse the right ETag, and a restored copy may
@@ -24,11 +24,11 @@ _CHUNK_BYTES = 1024 * 1024
 _lock = threading.Lock()
 
 _restored: dict[str, str] = {}
-"""The ETags of objects that have the content of their references, but another ETag, by address."""
+"""ETags, by address, of objects that have the content of their references but another ETag."""
 
 
 def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, str]) -> dict[str, Any]:
-    """The answer to one GET of the object that was pushed, and of no other.
+    """Return the answer to a GET of the object that was pushed, and no other.
 
     :param byte_range: the argument ``Range``, or nothing
     :raises botocore.exceptions.ClientError: as S3 answers
@@ -45,7 +45,7 @@ def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, s
         if same_etag(response.get("ETag", ""), etag):
             return response
         response["Body"].close()
-    with _lock:  # of several ranges that are read at once, one looks
+    with _lock:  # of several ranges read at once, only one checks the content
         known = current_etag(reference)
         found = known if known != etag else _etag_by_content(client, reference)
     if found is None:
@@ -55,7 +55,7 @@ def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, s
             f"Cannot pull {reference.owner}, {reference.address}: S3 answers without an ETag, by which one "
             "object is told from another. Is there a proxy that removes it?"
         )
-    # The condition is left out where the server refused the very ETag that it gives.
+    # No condition if the server refused the ETag that it gives itself.
     condition = {} if same_etag(found, etag) else {"IfMatch": found}
     response = client.get_object(**condition, **where, **byte_range)
     if not same_etag(response.get("ETag", ""), found):
@@ -65,17 +65,17 @@ def get_pinned(client: BaseClient, reference: Reference, byte_range: dict[str, s
 
 
 def current_etag(reference: Reference) -> str:
-    """The ETag that the object has, as far as this process knows."""
+    """Return the ETag that the object has, as far as this process knows."""
     return _restored.get(reference.address, reference.etag)
 
 
 def same_etag(one: str, other: str) -> bool:
-    """Whether two ETags are the same. Some servers leave out the quotes, some proxies mark them as weak."""
+    """Return whether two ETags are equal. Some servers omit the quotes, some proxies mark them as weak."""
     return one.removeprefix("W/").strip('"') == other.removeprefix("W/").strip('"') != ""
 
 
 def sha256_of(stream: BinaryIO) -> str:
-    """Of what a stream gives, in hexadecimal."""
+    """Return the SHA-256 of a stream's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""):
         digest.update(chunk)
@@ -83,7 +83,7 @@ def sha256_of(stream: BinaryIO) -> str:
 
 
 def _etag_by_content(client: BaseClient, reference: Reference) -> str | None:
-    """The ETag of the object, if its size and SHA-256 are those of the reference; empty if it has none."""
+    """Return the object's ETag if its size and SHA-256 are those of the reference; empty if it has none."""
     response = client.get_object(Bucket=reference.bucket, Key=reference.key)
     with contextlib.closing(response["Body"]) as body:
         length = response.get("ContentLength", reference.size)

@@ -1,6 +1,6 @@
-"""A large object read by several ranged requests at once: as a stream, or as a file in which one can seek.
+"""Large objects read by several ranged requests at once: as a stream, or as a seekable file.
 
-Each range is a :class:`Body`: of the object that was pushed and of no other, resumed where it breaks off.
+Each range is a :class:`Body`: of the object that was pushed and no other, resumed if it breaks off.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
 RANGE_BYTES = 8 * 1024 * 1024
 
 _WAITING_RANGES = 2
-"""How many more than there are connections may have come, or be on their way, and wait to be read."""
+"""Ranges beyond one per connection that may have come, or be on their way, and wait to be read."""
 
 SINGLE_GET_BYTES = 2 * RANGE_BYTES
-"""Up to here one request."""
+"""Bytes up to which an object is read by one request."""
 
 Span = tuple[int, int]
-"""The first byte and the one after the last."""
+"""A range: its first byte and the one after the last."""
 
 
 def cut(start: int, stop: int) -> list[Span]:
-    """The ranges of some bytes."""
+    """Cut a range into ranges of one request each."""
     return [(first, min(first + RANGE_BYTES, stop)) for first in range(start, stop, RANGE_BYTES)]
 
 
 def at_once(store: Store) -> int:
-    """How many ranges to read at once. The store's client is made now, once and not by each thread."""
+    """Return how many ranges to read at once. It makes the store's client, once and not in each thread."""
     with errors.translated(store.settings, "read from", store.address()):
         _ = store.client
     return connections(store.settings.transfer_connections, RANGE_BYTES)
 
 
 def read(store: Store, reference: Reference, span: Span, into: memoryview) -> memoryview:
-    """Some bytes of an object, by one request. Errors as of :class:`Body`.
+    """Read a range of an object by one request. Raises what :class:`Body` raises.
 
-    :param into: as long, or longer
-    :return: the part of it that holds them
+    :param into: buffer that is as long, or longer
+    :return: the slice of it that holds the bytes
     """
     start, stop = span
     into = into[: stop - start]
@@ -61,9 +61,9 @@ def read(store: Store, reference: Reference, span: Span, into: memoryview) -> me
 
 
 class RangeStream(io.RawIOBase):
-    """The bytes of a large object, or some of them: the first MiB alone, the rest by several requests.
+    """The bytes of a large object, or a range: the first MiB alone, the rest by several requests at once.
 
-    Parameters, attributes and errors as of :class:`Body`.
+    Its parameters, attributes and errors are those of :class:`Body`.
     """
 
     def __init__(self, store: Store, reference: Reference, span: Span | None = None) -> None:
@@ -109,7 +109,7 @@ class RangeStream(io.RawIOBase):
 
     def _next(self) -> memoryview:
         if self._error is not None:
-            raise self._error  # what comes after it must not look like the end
+            raise self._error  # later bytes must not look like the end
         try:
             with heard():
                 part = next(self._parts)
@@ -127,10 +127,10 @@ class RangeStream(io.RawIOBase):
 
 
 class RangedFile(io.RawIOBase):
-    """An object as a file in which one can seek: a request for each read, but for what was fetched before.
+    """An object as a seekable file. Each read is a request, unless the bytes were fetched before.
 
-    Its parts are of the object that was pushed, by its ETag; its SHA-256 is not looked at. Errors as of
-    :class:`Body`.
+    Its ranges are of the object that was pushed, by its ETag; its SHA-256 is not checked. It raises what
+    :class:`Body` raises.
     """
 
     def __init__(self, store: Store, reference: Reference) -> None:
@@ -140,9 +140,9 @@ class RangedFile(io.RawIOBase):
         self._fetched: list[tuple[Span, memoryview]] = []
 
     def fetch(self, spans: list[Span]) -> None:
-        """Read some parts now, by several requests at once, and keep them until the file is closed.
+        """Read ranges now, by several requests at once, and keep them until the file is closed.
 
-        Parts with little between them are read together, and none twice.
+        Ranges with little between them are read together, and none is read twice.
         """
         spans = [span for span in spans if not any(_holds(kept, span) for kept, _ in self._fetched)]
         joined = [part for span in _join(spans) for part in cut(*span)]
@@ -151,7 +151,7 @@ class RangedFile(io.RawIOBase):
             self._fetched += zip(joined, parts)
 
     def forget(self) -> None:
-        """Keep nothing of what was fetched before."""
+        """Drop what was fetched before."""
         self._fetched.clear()
 
     def readable(self) -> bool:
@@ -192,7 +192,7 @@ class RangedFile(io.RawIOBase):
         return read(self._store, self._reference, span, memoryview(bytearray(span[1] - span[0])))
 
     def _kept(self, start: int, stop: int) -> memoryview | None:
-        """What was fetched from a position on, maybe not all that is asked for."""
+        """Return fetched bytes from a position on, maybe fewer than asked for; None if there are none."""
         for (first, end), data in self._fetched:
             if first <= start < end:
                 return data[start - first : stop - first]
@@ -204,7 +204,7 @@ def _holds(outer: Span, inner: Span) -> bool:
 
 
 GAP_BYTES = 256 * 1024
-"""Less than this between two parts is read along: as long as a round trip takes."""
+"""Bytes between two ranges below which they are read together: a round trip would take longer."""
 
 
 def _join(spans: list[Span]) -> list[Span]:

@@ -1,4 +1,4 @@
-"""Sets the bucket up, as far as the S3 server can."""
+"""Setup of the bucket, as far as the S3 server supports it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ ABORT_AFTER_DAYS = 1
 MAX_RULE_ID = 255
 
 _FAILURES = {"ExpiredToken", "InvalidToken", "NoSuchBucket", "OperationAborted", "RequestTimeTooSkewed"}
-"""Codes of refusals that do not tell that the server lacks a setting."""
+"""Codes of refusals that do not mean that the server lacks a setting."""
 
 READS, READ_PAUSE_SECONDS = 10, 1
-"""How often a setting is read back: AWS may answer with the former one for a moment."""
+"""Times that a setting is read back, and seconds between two: AWS may first answer with the former one."""
 
 _seen: set[tuple[int, str, str]] = set()
-"""Buckets that were there before this process first pushed to them."""
+"""Buckets that this process has found, by process id, connection and name."""
 
 
 @dataclass
 class Done:
-    """What came of it, a phrase each.
+    """The results of the setup, one phrase each.
 
-    :param gaps: what the server does not have, and what follows
+    :param gaps: settings that the server lacks, and the consequences
     """
 
     settings: list[str] = field(default_factory=list)
@@ -54,10 +54,10 @@ class Done:
 def ensure(s3: BaseClient, settings: Settings) -> Done:
     """Create the bucket if it is missing, and make it private, encrypted and free of what is not needed.
 
-    Safe to repeat. Rules of other people stay. Each setting is read back, for some servers answer that they
-    have made it, and have not.
+    It is safe to repeat. Other lifecycle rules stay. Each setting is read back, because some servers confirm
+    a setting that they do not make.
 
-    :raises botocore.exceptions.ClientError: where a right is missing, or the bucket cannot be created
+    :raises botocore.exceptions.ClientError: if a right is missing, or the bucket cannot be created
     """
     done = Done()
     bucket, days = settings.bucket, settings.retention_days
@@ -65,7 +65,7 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
         _create(s3, bucket)
         done.settings.append("bucket created")
 
-    # Some servers take a setting and then store nothing. AWS is spared the look.
+    # Some servers take a setting and then refuse to store anything. AWS does not, so it is not tried there.
     could_store = not _is_aws(s3) and not _why_nothing_is_stored(s3, settings)
 
     def attempt(
@@ -123,17 +123,17 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
 
 
 def is_missing(s3: BaseClient, settings: Settings) -> bool:
-    """Whether there is no bucket to push to, as far as a look once a process can tell.
+    """Return whether there is no bucket to push to, by one check in a process.
 
-    Some servers create a bucket, mistyped or not, when an object is put in it. AWS never does, and is spared
-    the request.
+    Some servers create a bucket, mistyped or not, when an object is put in it. AWS never does, so it is not
+    asked.
     """
     identity = os.getpid(), settings.conn_id, settings.bucket
     if identity in _seen or _is_aws(s3):
         return False
     try:
         found = _exists(s3, settings.bucket)
-    except s3.exceptions.ClientError:  # not for us to see: the push will tell
+    except s3.exceptions.ClientError:  # no right to check: the push will tell
         found = True
     if found:
         _seen.add(identity)
@@ -141,7 +141,7 @@ def is_missing(s3: BaseClient, settings: Settings) -> bool:
 
 
 def _is_aws(s3: BaseClient) -> bool:
-    """Whether the endpoint is one of AWS, which has all settings: what it refuses is an error."""
+    """Return whether the endpoint is AWS, which has all settings: if it refuses one, that is an error."""
     return ".amazonaws." in (urlsplit(s3.meta.endpoint_url).hostname or "")
 
 
@@ -167,7 +167,7 @@ def _create(s3: BaseClient, bucket: str) -> None:
 
 
 def _refusal(set_it: Callable[[], Any], is_aws: bool) -> str:
-    """How the server refuses a setting that it does not have; nothing if it takes it."""
+    """Return how the server refuses a setting that it lacks; empty if it takes it."""
     from botocore.exceptions import ClientError
 
     try:
@@ -182,7 +182,7 @@ def _refusal(set_it: Callable[[], Any], is_aws: bool) -> str:
 
 
 def _doubt(is_set: Callable[[], bool]) -> str:
-    """Why a setting cannot be there, though the server took it; nothing if it is."""
+    """Return why a setting is not made, though the server took it; empty if it is made."""
     from botocore.exceptions import ClientError
 
     for _ in range(READS):
@@ -201,7 +201,7 @@ def _doubt(is_set: Callable[[], bool]) -> str:
 
 
 def _status(error: Any) -> int:
-    """Return the HTTP status that S3 answered; 0 if another service did."""
+    """Return the HTTP status that S3 answered; 0 if another service answered."""
     return errors.answer_of_s3(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
@@ -209,13 +209,13 @@ def _encryption(settings: Settings) -> dict[str, Any]:
     default = {"SSEAlgorithm": settings.sse or SSE_S3}
     if settings.kms_key_id:
         default["KMSMasterKeyID"] = settings.kms_key_id
-    # A bucket key spares most requests to KMS; double encryption cannot have one.
+    # A bucket key saves most requests to KMS; double encryption cannot have one.
     has_key = settings.sse == "aws:kms"
     return {"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": has_key}]}
 
 
 def _block_public_access(s3: BaseClient, settings: Settings, could_store: bool) -> None:
-    """Ceph 16 stores nothing where public ACLs are refused; that they are ignored is enough."""
+    """Block public access, but take public ACLs if the server else stores nothing, as Ceph 16 does."""
     bucket = settings.bucket
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
     if could_store and _why_nothing_is_stored(s3, settings):
@@ -223,7 +223,7 @@ def _block_public_access(s3: BaseClient, settings: Settings, could_store: bool) 
 
 
 def _why_nothing_is_stored(s3: BaseClient, settings: Settings) -> str:
-    """How the server refuses an object; nothing if it takes one."""
+    """Return how the server refuses an object; empty if it takes one."""
     where = {"Bucket": settings.bucket, "Key": "/".join(filter(None, (settings.prefix, "init")))}
     try:
         s3.put_object(Body=b"", **where)
@@ -244,7 +244,7 @@ def _is_default(answer: dict[str, Any], encryption: dict[str, Any]) -> bool:
 def _rules(settings: Settings) -> list[dict[str, Any]]:
     prefix, days = settings.prefix, settings.retention_days
     abort, expire = _rule_ids(prefix)
-    # Not the note of the database, which must not expire.
+    # The prefix leaves out the note of the database, which must not expire.
     below = {"Status": "Enabled", "Filter": {"Prefix": f"{keys.root(settings)}dag_id="}}
     unfinished = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_AFTER_DAYS}}
     rules = [{"ID": abort, **below, **unfinished}]
@@ -267,7 +267,7 @@ def _put_rules(s3: BaseClient, settings: Settings) -> None:
 
 
 def _are_in_force(ours: list[dict[str, Any]], found: list[dict[str, Any]], ids: list[str]) -> bool:
-    """Whether our rules, and no other rules of our ids, are among those that were found."""
+    """Return whether our rules are among those found, and no other rules have our ids."""
     said = {rule["ID"]: (rule.get("Status"), rule.get("Expiration", {}).get("Days")) for rule in ours}
     is_ours = [rule for rule in found if rule.get("ID") in ids]
     return said == {

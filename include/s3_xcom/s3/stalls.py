@@ -1,7 +1,7 @@
-"""Reads that take too long, however many bytes trickle in: a socket's own timeout starts anew with each.
+"""Reads that take too long although bytes trickle in: a socket's timeout restarts with each byte.
 
-One thread of the process looks at all reads that are under way, and breaks the connection of such a one off.
-A thread for each would cost a small pull a tenth of its time.
+One thread of the process watches all reads, and breaks the connection of one that takes too long. A thread
+for each read would cost a small pull a tenth of its time.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1
 
 _reading: dict[object, tuple[Any, float]] = {}
-"""The bodies that are read now, and until when, by time.monotonic()."""
+"""Bodies that are being read, and the end of each one's time, in seconds of time.monotonic()."""
 
 _watcher: threading.Thread | None = None
 
 
 def read(body: Any, size: int, seconds: float) -> bytes:
-    """Some bytes of a body, from botocore.
+    """Read some bytes of a body of botocore.
 
-    Nothing here takes a lock: a signal's handler may interrupt it anywhere, and read as well, or raise.
+    It takes no lock: a signal's handler may interrupt it anywhere, and read as well, or raise.
 
-    :param seconds: what it may take; it is broken off :data:`LOOK_SECONDS` later at the latest
+    :param seconds: seconds it may take; it is broken off :data:`LOOK_SECONDS` later at the latest
     """
     if _watcher is None:
         _start_watcher()
@@ -52,7 +52,7 @@ def _start_watcher() -> None:
 def _watch() -> None:
     global _watcher
     _watcher = threading.current_thread()
-    while _watcher is threading.current_thread():  # of several that were started at once, one stays
+    while _watcher is threading.current_thread():  # if several were started at once, one stays
         for mine, (body, until) in _reading.copy().items():
             if time.monotonic() > until:
                 _reading.pop(mine, None)
@@ -61,7 +61,7 @@ def _watch() -> None:
 
 
 def _start_anew() -> None:
-    """In a process that was just forked, which has none of its parent's threads."""
+    """Forget the parent's thread and reads in a process that was just forked."""
     global _watcher
     _watcher = None
     _reading.clear()
@@ -71,19 +71,19 @@ os.register_at_fork(after_in_child=_start_anew)
 
 
 def disconnect(body: Any) -> None:
-    """Shut the connection of a body down. To close it would not wake up the thread that reads."""
+    """Shut down the connection of a body. Closing it would not wake up the thread that reads."""
     connection = find_socket(body)
     if connection is None:
         _warn_without_guard()
         return
-    with contextlib.suppress(OSError):  # closed meanwhile
+    with contextlib.suppress(OSError):  # it was closed meanwhile
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def find_socket(body: Any) -> socket.socket | None:
-    """The socket of a body that is being read, where botocore's StreamingBody.set_socket_timeout finds it.
+    """Return the socket of a body that is being read, from where StreamingBody.set_socket_timeout finds it.
 
-    :return: None where botocore or urllib3 keep it elsewhere, or it is closed already
+    :return: None if botocore or urllib3 keep it elsewhere, or it is closed already
     """
     try:
         connection = body._raw_stream._fp.fp.raw._sock

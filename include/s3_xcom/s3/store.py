@@ -45,7 +45,7 @@ class Store:
 
     @classmethod
     def configured(cls, *, hasty: bool = False) -> Store:
-        """The bucket that Airflow's configuration names. Parameters as of the class.
+        """Return the bucket that Airflow's configuration names. The parameters are those of the class.
 
         :raises SettingError: if a setting is missing or makes no sense
         """
@@ -55,7 +55,7 @@ class Store:
 
     @property
     def client(self) -> BaseClient:
-        """The S3 client, for a request. No transaction that has only read stays open meanwhile."""
+        """S3 client for a request. Asking for it ends a transaction that has only read."""
         release.end_reading()
         return get_client(self.settings, hasty=self._hasty)
 
@@ -77,8 +77,8 @@ class Store:
     ) -> Upload:
         """Store one object. If this fails, nothing is stored.
 
-        :param body: the bytes, or a stream of them, of which one part at a time is held in memory
-        :param size: of the body, in bytes
+        :param body: the bytes, or a stream of them, of which one part at a time is in memory
+        :param size: bytes of the body
         :param owner: the XCom it belongs to, for error messages
         :param metadata: user metadata; ASCII only
         """
@@ -96,9 +96,9 @@ class Store:
         media_type: str,
         metadata: dict[str, str],
     ) -> Upload:
-        """Store one object whose bytes come piece by piece. Little more than a part is held in memory.
+        """Store one object whose bytes come in pieces. Little more than a part is in memory.
 
-        Parameters as of :meth:`put`.
+        The parameters are those of :meth:`put`.
         """
         target = self._target(key, owner, media_type, metadata)
         head: deque[bytes] = deque()
@@ -115,7 +115,7 @@ class Store:
     def copy(
         self, source: Reference, key: str, *, owner: Owner, media_type: str, metadata: dict[str, str]
     ) -> str:
-        """Store an object of the bucket under another key. Parameters as of :meth:`put`.
+        """Store an object of the bucket under another key. The parameters are those of :meth:`put`.
 
         :return: the copy's ETag
         :raises ObjectMissingError: if the source is gone
@@ -128,7 +128,7 @@ class Store:
     # Reading
 
     def get(self, reference: Reference) -> bytes | memoryview:
-        """The whole object, exactly as it was pushed; a large one by several requests at once.
+        """Read the whole object, exactly as it was pushed; a large one by several requests at once.
 
         :raises ObjectMissingError: if it is gone
         :raises IntegrityError: if it is not the one that was pushed
@@ -141,18 +141,18 @@ class Store:
             return arriving.finish()
 
     def arriving(self, reference: Reference, *, forgets: bool = False) -> Arriving | None:
-        """A large object, to be read while it comes; None if one request is enough for it.
+        """Return a large object to read while it comes; None if one request is enough for it.
 
-        :param forgets: whether its reader says what it needs no more
+        :param forgets: whether its reader will call :meth:`Arriving.forget`
         """
         if reference.size <= ranges.SINGLE_GET_BYTES:
             return None
         return Arriving(self, reference, forgets=forgets)
 
     def open(self, reference: Reference, span: tuple[int, int] | None = None) -> BinaryIO:
-        """The object as a stream of bytes. Errors as of :meth:`get`, also while it is read.
+        """Open the object as a stream of bytes. Raises what :meth:`get` raises, also while it is read.
 
-        :param span: the first byte and the one after the last; None: all
+        :param span: first byte and the one after the last; None: all
         """
         start, stop = span or (0, reference.size)
         if stop - start > ranges.SINGLE_GET_BYTES:
@@ -162,14 +162,14 @@ class Store:
     def save(self, reference: Reference, path: Path) -> None:
         """Write the object into an empty file. If this fails, some of it may be left there.
 
-        Errors as of :meth:`get`.
+        Raises also what :meth:`get` raises.
 
         :raises OSError: if the file cannot be written
         """
         downloads.save(self, reference, path)
 
     def head(self, key: str) -> dict[str, Any]:
-        """What S3 says about an object: its size, ETag and metadata.
+        """Return S3's answer about an object: its size, ETag and metadata.
 
         :raises ObjectMissingError: if there is none
         """
@@ -182,7 +182,7 @@ class Store:
     # Listing and deleting
 
     def list(self, prefix: str) -> Iterator[list[Listed]]:
-        """The objects whose keys start with a prefix, in the order of their keys, one request at a time."""
+        """Yield pages of the objects whose keys start with a prefix, in order of keys, one request each."""
         token = None
         while True:
             page = self.page(prefix, token, size=PAGE_KEYS)
@@ -194,18 +194,18 @@ class Store:
     def page(
         self, prefix: str, token: str | None = None, *, by_folders: bool = False, size: int = PAGE_KEYS
     ) -> Page:
-        """The same, one page of it, by one request.
+        """Return one page of the objects whose keys start with a prefix, by one request.
 
-        :param token: of the page before; None: the first page
-        :param by_folders: what lies below the next slash is not listed, but named once
+        :param token: token from the page before; None: the first page
+        :param by_folders: name each folder, up to the next slash, once, instead of the objects below it
         :param size: objects and folders at most
         """
         return listings.page(self, prefix, token, by_folders=by_folders, size=size)
 
     def delete(self, keys: Sequence[str], *, until: float = math.inf) -> list[str]:
-        """Delete objects, a thousand with each request. One that is gone already counts as deleted.
+        """Delete objects, 1,000 with each request. One that is gone already counts as deleted.
 
-        :param until: the time by :func:`time.monotonic` after which no more requests are sent
+        :param until: time, in seconds of :func:`time.monotonic`, after which no more requests are sent
         :return: the keys that were not deleted
         """
         left = []
@@ -222,7 +222,7 @@ class Store:
                 left += self._delete_singly(chunk, until)
         return left
 
-    # What the above are made of
+    # Helpers of the above
 
     def _delete_together(self, keys: Sequence[str]) -> list[str]:
         with errors.translated(self.settings, "delete from", self.address()):
@@ -233,7 +233,7 @@ class Store:
         return [error["Key"] for error in answer.get("Errors", [])]
 
     def _delete_singly(self, keys: Sequence[str], until: float) -> list[str]:
-        """For servers that cannot delete several objects with one request."""
+        """Delete objects one by one, for servers that cannot delete several with one request."""
         left: list[str] = []
         for number, key in enumerate(keys):
             if time.monotonic() > until:
@@ -244,7 +244,7 @@ class Store:
             except ObjectMissingError:
                 continue
             except StorageError as error:
-                if not errors.code_of(error.__cause__):  # not S3's answer, but none
+                if not errors.code_of(error.__cause__):  # there was no answer of S3
                     raise
                 left.append(key)
         return left
@@ -277,7 +277,7 @@ class Store:
 
 
 def _drain(head: deque[bytes], rest: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of both, which nobody holds once they are sent."""
+    """Yield the pieces of both, and keep none that was sent."""
     while head:
         yield head.popleft()
     yield from rest

@@ -1,4 +1,4 @@
-"""One object on its way to S3, in one request or in parts. What S3 does not confirm is checked here."""
+"""One object on its way to S3, in one request or in parts, checked if S3 does not confirm its content."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from include.s3_xcom.s3.store import Store
 
 SINGLE_PUT_BYTES = 16 * 1024 * 1024
-"""Up to here one request, which is two round trips less (S3 itself takes 5 GiB in one)."""
+"""Bytes up to which one request is sent, which saves two round trips (S3 itself takes 5 GiB in one)."""
 
 _refuse_sha256: set[str] = set()
-"""Connections to servers that take no SHA-256."""
+"""Connection ids of servers that take no SHA-256."""
 
 ABORT_SECONDS = 0.5
-"""How long an interrupted upload waits until its parts are removed. The bucket's rule removes the rest."""
+"""Seconds that an interrupted upload waits for its parts' removal. The bucket's rule removes the rest."""
 
 
 @dataclass(frozen=True)
 class Upload:
     """The result of an upload.
 
-    :param size: in bytes
-    :param sha256: of the content, in hexadecimal
+    :param size: bytes
+    :param sha256: SHA-256 of the content, in hexadecimal
     """
 
     etag: str
@@ -51,12 +51,12 @@ class Upload:
 class Target:
     """An object that is about to be stored. If that fails, nothing is stored.
 
-    Its methods raise what those of the store raise, SettingError too where S3 stores the object without the
-    encryption that is set, and IntegrityError where it stores other bytes than were sent.
+    Its methods raise what those of the store raise, also SettingError if S3 stores the object without the
+    encryption that is set, and IntegrityError if it stores other bytes than were sent.
 
     :param owner: the XCom that the object belongs to, for error messages
     :param metadata: user metadata; ASCII only
-    :param note: what error messages say behind the address
+    :param note: words after the address in error messages
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Target:
         return upload
 
     def put_parts(self, parts: Iterable[bytes]) -> Upload:
-        """Store it part by part, several at once. The next part is made while others are sent."""
+        """Store it in parts, several at once. The next part is made while others are sent."""
         size, digest, all_confirmed = 0, hashlib.sha256(), True
 
         def counted() -> Iterator[bytes]:
@@ -103,7 +103,7 @@ class Target:
             for part in parts:
                 size += len(part)
                 yield part
-                digest.update(part)  # while it is sent
+                digest.update(part)  # computed while the part is sent
 
         def put_part(part: bytes, **where: Any) -> dict[str, Any]:
             nonlocal all_confirmed
@@ -131,7 +131,7 @@ class Target:
     ) -> str:
         """Store it in parts, several at once.
 
-        :param put_part: stores one part, by the request that it makes with the arguments it gets
+        :param put_part: stores one part by a request with the arguments that it gets
         :param more: arguments of the request that begins the upload
         :return: the object's ETag
         """
@@ -159,15 +159,16 @@ class Target:
             with self.translated():
                 ended = client.complete_multipart_upload(MultipartUpload={"Parts": done}, **where)
         except BaseException as error:
-            # The parts would stay, and cost.
+            # Parts that are not removed stay, and cost money.
             self._abort(client, where, sending, None if isinstance(error, XComError) else ABORT_SECONDS)
             raise
         return self._etag(ended)
 
     def translated(self, pushed: str | None = None) -> Any:
-        """Translate the errors of one request. Parameter as of :func:`errors.translated`.
+        """Translate the errors of one request. The parameter is that of :func:`errors.translated`.
 
-        :raises StorageError: in a process that was forked meanwhile, as from within a generator of chunks
+        :raises StorageError: in a process that was forked meanwhile, for instance within a generator of
+            chunks
         """
         if os.getpid() != self._process:
             raise StorageError(
@@ -177,9 +178,9 @@ class Target:
         return errors.translated(self.store.settings, "push", self.address, self.owner, pushed)
 
     def require_encryption(self, answer: dict[str, Any]) -> None:
-        """Some servers take the request for encryption, and store in clear text all the same.
+        """Refuse an answer without the encryption that is set: some servers store in clear text all the same.
 
-        :raises SettingError: if the answer does not confirm the encryption that is set; the object is gone
+        :raises SettingError: if the answer does not confirm the encryption; the object is deleted
         """
         asked = self.store.settings.sse
         if asked and answer.get("ServerSideEncryption") != asked:
@@ -205,9 +206,9 @@ class Target:
         return "It was deleted."
 
     def _with_checksum(self, request: Callable[[bool], dict[str, Any]]) -> dict[str, Any]:
-        """The answer to a request that S3 checks by SHA-256, or by MD5 where it refuses that.
+        """Return the answer to a request that S3 checks by SHA-256, or by MD5 if it refuses that.
 
-        :param request: makes it, with a SHA-256 if told so
+        :param request: makes the request, with a SHA-256 if told so
         """
         server = self.store.settings.conn_id
         has_sha256 = server not in _refuse_sha256
@@ -259,21 +260,21 @@ class Target:
     def _abort(
         self, client: BaseClient, where: dict[str, Any], sending: Parallel, seconds: float | None
     ) -> None:
-        """Remove the parts of an upload. In a thread, so that nobody who was interrupted waits for S3."""
+        """Remove the parts of an upload, in a thread, so that an interrupted task does not wait for S3."""
         if os.getpid() != self._process:
             return
         settings = self.store.settings
         under_way = sending.running()
 
         def tell() -> None:
-            with contextlib.suppress(Exception):  # the bucket's own rule removes them later
+            with contextlib.suppress(Exception):  # the bucket's lifecycle rule removes them later
                 client.abort_multipart_upload(**where)
 
         def abort() -> None:
             tell()
             for part in under_way:
                 part.join(settings.connect_timeout + settings.read_timeout)
-            if under_way:  # S3 may keep a part that was, so it is told again when none is
+            if under_way:  # S3 may keep a part that was on its way
                 tell()
 
         thread = threads.start(abort)
@@ -284,9 +285,9 @@ class Target:
 
 
 def _content(body: bytes, sha256: Any) -> dict[str, Any]:
-    """A body that S3 checks when it has arrived, by SHA-256, or by MD5 without one.
+    """Return the arguments for a body that S3 checks by SHA-256, or by MD5 without one.
 
-    As a stream: botocore's debug log shows bytes, and not what is in a stream.
+    It is a stream, because botocore's debug log shows bytes, but not the content of a stream.
     """
     if sha256 is None:
         return {"Body": io.BytesIO(body), "ContentMD5": _base64(_md5(body))}
@@ -298,7 +299,7 @@ def _md5(body: bytes) -> Any:
 
 
 def _is_confirmed(answer: dict[str, Any], body: bytes, sha256: Any) -> bool:
-    """Whether an answer shows that S3 got these bytes: by their SHA-256, or by their MD5 as the ETag.
+    """Return whether an answer shows that S3 got these bytes, by SHA-256, or by MD5 as the ETag.
 
     Some servers take the header with the SHA-256, and neither compare nor return it.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
