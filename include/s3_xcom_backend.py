@@ -1,10 +1,10 @@
 """The XCom backend that Airflow loads: data in S3, a reference in the metadata database.
 
-Switched on with ``AIRFLOW__CORE__XCOM_BACKEND=include.s3_xcom_backend.S3XComBackend``. docs/architecture.md
-shows how the parts fit, docs/format.md what lies where.
+``AIRFLOW__CORE__XCOM_BACKEND=include.s3_xcom_backend.S3XComBackend`` switches it on. docs/architecture.md
+shows its modules, docs/format.md the formats.
 
-Every process of Airflow loads this module, and many never touch an XCom: all else is imported when it is
-first used.
+Every process of Airflow loads this module, and many never use an XCom: all else is imported when it is first
+used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Line, BaseXCom = release.base()
 
 
 class S3XComBackend(Line, BaseXCom):
-    """XComs whose data lies in S3. What is pushed is what is pulled, or the push fails."""
+    """XComs whose data is in S3. A pull gives what was pushed, or the push fails."""
 
     @staticmethod
     def serialize_value(
@@ -30,9 +30,9 @@ class S3XComBackend(Line, BaseXCom):
         run_id: str | None = None,
         map_index: int | None = None,
     ) -> Any:
-        """Push: upload a value, unless it is small, and return what the metadata database is to hold.
+        """Push: upload a value, unless it is small, and return the row for the metadata database.
 
-        The object's key names the XCom; ids that are not given are ``unknown`` there.
+        The object's key names the XCom; ids that are not given are ``~unknown`` there.
 
         :raises UnsupportedValueError: if the value would come back changed
         :raises SettingError: if bucket or connection are missing
@@ -58,12 +58,12 @@ class S3XComBackend(Line, BaseXCom):
 
     @staticmethod
     def deserialize_value(result: Any) -> Any:
-        """Pull: turn what the metadata database holds back into the value.
+        """Pull: turn a row of the metadata database back into the value.
 
         :param result: a row with the column ``value``
-        :raises BadReferenceError: if the row is not to be read, or its reference not to be followed
+        :raises BadReferenceError: if the row must not be read, or its reference not be followed
         :raises StorageError: if S3 does not give the object, or gives another one
-        :raises FormatError: if the object is not what its reference says
+        :raises FormatError: if the object is not in the format its reference says
         """
         from include.s3_xcom.on_airflow import own_keys
         from include.s3_xcom.on_airflow.configuration import parse_own

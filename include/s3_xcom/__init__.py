@@ -1,4 +1,4 @@
-"""Large XComs through S3: what tasks, notebooks and scripts import.
+"""Large XComs through S3: the names that tasks, notebooks and scripts import.
 
 The backend itself is :mod:`include.s3_xcom_backend`.
 """
@@ -26,7 +26,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # DAG files import from here, and the scheduler parses them again and again.
+    # Imported on first use: DAG files import from here, and the scheduler parses them again and again.
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The errors of this package. Their messages hold names, types and addresses, never values."""
+"""Errors of this package. Their messages hold names, types and addresses, never values."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 MAX_STEPS = 12
-"""How many steps of a path into a value are shown."""
+"""Steps shown of a path into a value, at most."""
 
 
 class XComError(Exception):
-    """Anything that keeps an XCom from being pushed or pulled as it is."""
+    """Base of the errors that keep an XCom from being pushed or pulled as it is."""
 
 
 class SettingError(XComError):
-    """A setting or the Airflow connection is missing or makes no sense."""
+    """A setting or an Airflow connection that is missing or makes no sense."""
 
 
 class UnsupportedValueError(XComError, TypeError):
-    """A value cannot be pushed without changing it.
+    """A value that cannot be pushed without changing it.
 
     :param why: a phrase about the value that is at fault
-    :param path: the way to it from the value that was pushed
+    :param path: the steps to it from the value that was pushed
     """
 
     def __init__(self, why: str, path: tuple[Any, ...] = ()) -> None:
@@ -37,11 +37,11 @@ class UnsupportedValueError(XComError, TypeError):
         self.path = path
 
     def inside(self, step: Any) -> UnsupportedValueError:
-        """The same error, as the container of the value sees it."""
+        """Return a copy of this error with ``step`` in front of its path."""
         return UnsupportedValueError(self.why, (step, *self.path))
 
     def renamed(self, names: Sequence[Any]) -> UnsupportedValueError:
-        """The same error, with a name for the position that is its first step."""
+        """Return a copy of this error whose first step is a name instead of a position."""
         if not self.path:  # the container itself is at fault
             return self
         return UnsupportedValueError(self.why, (names[self.path[0]], *self.path[1:]))
@@ -53,24 +53,24 @@ class UnsupportedValueError(XComError, TypeError):
 
 
 class BadReferenceError(XComError):
-    """What lies in the metadata database is no reference, or one that must not be followed."""
+    """A value in the metadata database that is no reference, or one that must not be followed."""
 
 
 class FormatError(XComError):
-    """Stored bytes are not what their reference says they are."""
+    """Stored bytes that are not in the format that their reference says."""
 
 
 _READERS = ("polars", "pyarrow", "zipfile", "zlib")
-"""Packages that read formats of whole files, and raise errors of their own where they cannot."""
+"""Packages that read formats of whole files, and raise their own errors if they cannot."""
 
 _is_as_pushed: ContextVar[bool] = ContextVar("is_as_pushed", default=False)
 
 
 @contextlib.contextmanager
 def as_pushed(is_known: bool = True) -> Iterator[None]:
-    """Decode within the block bytes that are known, by their checksum, to be those that were pushed.
+    """Mark the bytes decoded within the block as those that were pushed, which their checksum shows.
 
-    Then an error is no damage of the data, and :func:`decoding_error` does not say so.
+    An error is then no damage of the data, and :func:`decoding_error` does not say so.
     """
     token = _is_as_pushed.set(is_known)
     try:
@@ -80,18 +80,18 @@ def as_pushed(is_known: bool = True) -> Iterator[None]:
 
 
 def decoding_error(error: Exception, what: str) -> Exception:
-    """Return what an error comes out as that was raised while bytes from the bucket were decoded.
+    """Return the error to raise for one that was raised while bytes from the bucket were decoded.
 
-    Bytes that nobody has checked can be wrong in any way, and the message must not hold them: a FormatError.
-    Of bytes that are as they were pushed, one as well if the library of the format cannot read them here; any
-    other error is one of this program or of a user's class, and comes out as it is.
+    Unchecked bytes can be wrong in any way, and the message must not hold them: it is a FormatError. For
+    bytes that are as they were pushed, it is a FormatError if the library of the format cannot read them
+    here. Any other error is a fault of this program or of a user's class, and is returned as it is.
 
     :param what: a sentence for the message, without its full stop
     """
     if isinstance(error, (XComError, MemoryError)):
         return error
     kind = type(error).__name__
-    # Without the error's own words, which may be values.
+    # The error's text is left out: it may hold values.
     log.debug("%s\n%s%s", what, "".join(traceback.format_tb(error.__traceback__)), kind)
     if not _is_as_pushed.get():
         return FormatError(f"{what} ({kind}).")
@@ -109,7 +109,7 @@ def decoding_error(error: Exception, what: str) -> Exception:
 def format_errors(codec: str) -> Iterator[None]:
     """Raise errors of decoding as :func:`decoding_error` says.
 
-    :param codec: what the content should be
+    :param codec: name of the format that the content should have
     """
     try:
         yield
@@ -118,22 +118,22 @@ def format_errors(codec: str) -> Iterator[None]:
 
 
 class MissingColumnError(XComError, KeyError):
-    """A stored frame has no column of a label."""
+    """A label for which a stored frame has no column."""
 
-    __str__ = Exception.__str__  # KeyError's puts the message in quotes
+    __str__ = Exception.__str__  # that of KeyError quotes the message
 
 
 class StorageError(XComError):
-    """S3 refused or failed a request."""
+    """A request that S3 refused or failed."""
 
 
 class DiskError(XComError, OSError):
-    """This machine cannot keep a file that was pulled."""
+    """A disk of this machine that cannot keep a file that was pulled."""
 
 
 class ObjectMissingError(StorageError):
-    """The object a reference points to is not in the bucket."""
+    """An object that a reference points to and the bucket lacks."""
 
 
 class IntegrityError(StorageError):
-    """The object in the bucket is not the one that was pushed."""
+    """An object in the bucket that is not the one that was pushed."""

@@ -1,4 +1,4 @@
-"""Files handed from task to task as themselves."""
+"""Files handed from task to task as they are."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class File(Attachment):
 
     @classmethod
     def stored(cls, store: Store, reference: Reference) -> File:
-        """The file that a reference points to; its name is in the reference."""
+        """Return the file that a reference points to; its name is in the reference."""
         file = cls.__new__(cls)
         file._path = None
         file._delete = False
@@ -65,12 +65,12 @@ class File(Attachment):
 
     @property
     def reference(self) -> Reference | None:
-        """Where in S3 it is; None if it was not pulled."""
+        """Reference to the file in S3; None if it was not pulled."""
         return self._stored[1] if self._stored is not None else None
 
     @property
     def to_delete(self) -> Path | None:
-        """The file to remove from this machine once the XCom is written."""
+        """File to remove from this machine once the XCom is written."""
         return self._path if self._delete else None
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class File(Attachment):
 
     @contextlib.contextmanager
     def open(self) -> Any:
-        """Its bytes as a stream, of which little is in memory at a time.
+        """Open its bytes as a stream that keeps little in memory at a time.
 
         :raises StorageError: if S3 does not give them, also while they are read
         """
@@ -98,7 +98,7 @@ class File(Attachment):
         body = stream.raw
         try:
             with stream:
-                yield stream  # an error of the caller's own code is neither renamed nor counted
+                yield stream  # an error of the caller's code is neither renamed nor counted
         finally:
             if body.failed:
                 metrics.count_error()
@@ -107,11 +107,11 @@ class File(Attachment):
                 metrics.record("pull", f"Read {transfer.size:,} bytes of", transfer)
 
     def download(self, to: str | os.PathLike[str]) -> Path:
-        """Copy it to a path, or under its own name into a directory. Whole or not at all.
+        """Copy it to a path, or into a directory under its name, whole or not at all.
 
-        :return: where it is now
+        :return: path of the copy
         :raises StorageError: if S3 does not give it
-        :raises DiskError: if it cannot be written
+        :raises DiskError: if the copy cannot be written
         """
         target = Path(to)
         target = target / self.name if target.is_dir() else target
@@ -124,7 +124,7 @@ class File(Attachment):
         return target
 
     def _kept_as(self, target: Path) -> Any:
-        """Raise errors of the disk with what they keep from being done; as they are for a local file."""
+        """Raise disk errors as DiskError, which names the XCom and the path; leave those of a local file."""
         if self.reference is None:
             return contextlib.nullcontext()
         return disk_errors(
@@ -141,9 +141,9 @@ class File(Attachment):
 
     @property
     def path(self) -> Path:
-        """Where it lies on this machine: a private copy, fetched when first asked for.
+        """Path on this machine: a private copy, fetched when first asked for.
 
-        The copy is removed together with this object, at the latest with the task's process.
+        The copy is removed together with this object, at the latest when the task's process ends.
         """
         if self._path is None:
             with self._kept_as(Path(self.name)):
@@ -152,9 +152,9 @@ class File(Attachment):
         return self._path
 
     def read_csv(self, **options: Any) -> pandas.DataFrame:
-        """Its content by :func:`pandas.read_csv`, read from the stream.
+        """Read its content from the stream by :func:`pandas.read_csv`.
 
-        :param options: those of :func:`pandas.read_csv`
+        :param options: options of :func:`pandas.read_csv`
         """
         import pandas
 
@@ -166,7 +166,7 @@ class File(Attachment):
 
 
 def _local_file(path: Path, delete: bool, name: str, size: int) -> File:
-    """Rebuilds a File that was not pulled. Whether the file is there is seen when it is opened."""
+    """Rebuild a File that was not pulled. Opening it shows whether the file is there."""
     file = File.__new__(File)
     file._path, file._delete, file._stored = path, delete, None
     file.name, file.size = name, size
@@ -179,9 +179,9 @@ _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zip": "zip", ".xz": "xz", ".zst
 
 
 def encode(file: File) -> Encoded:
-    """A file as an object's bytes, streamed.
+    """Return a file as an object's bytes, streamed.
 
-    :raises UnsupportedValueError: if it is gone since
+    :raises UnsupportedValueError: if the file is gone
     """
     try:
         stream: BinaryIO = file.path.open("rb")
@@ -193,18 +193,18 @@ def encode(file: File) -> Encoded:
 
 
 def media_type(name: str) -> str:
-    """The media type of a file, by its name."""
+    """Return the media type of a file by its name."""
     return mimetypes.guess_type(name)[0] or BYTES
 
 
 def safe_name(name: str) -> str:
-    """The last part of a name: no step in a path, nothing a terminal would act on."""
+    """Return the last segment of a name: no step in a path, nothing that a terminal would act on."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printable = "".join(c for c in last if c.isprintable())[:200]
     return printable if printable.strip(". ") else "file"
 
 
 def suffix(name: str) -> str:
-    """The suffix of a file's key: its own, if that is a plain one."""
+    """Return the suffix of a file's key: that of the file if it is plain."""
     own = Path(name).suffix.lower()
     return own if own[1:].isalnum() and own.isascii() and len(own) <= 10 else ".bin"

@@ -1,11 +1,11 @@
-"""Exceptions that a signal handler raises into whatever code runs: they must come out as what they are.
+"""Exceptions that a signal handler raises into any code: callers must see them as they were raised.
 
 Airflow raises a task's ``execution_timeout`` (SIGALRM) and its termination (SIGTERM) this way, as ordinary
-exceptions. Code that catches every exception takes them for its own: botocore wraps one in an
-HTTPClientError, or takes it for a timeout of the network, and sends the request again; Airflow's look-up of
-connections and Python's logging forget them.
+exceptions. Code that catches every exception mistakes them: botocore wraps them in an HTTPClientError, or
+takes them for a timeout of the network, and sends the request again; Airflow's search for connections and
+Python's logging swallow them.
 
-So while S3 is at work, each handler stands in a wrapper that remembers what it raises::
+So while S3 is in use, a wrapper around each handler remembers the exceptions that it raises::
 
     with heard():                  SIGALRM: handler -> wrapper(handler)
         client.put_object(...)     the wrapper raises AirflowTaskTimeout, botocore catches it
@@ -28,15 +28,15 @@ _SIGNALS = sorted(signal.valid_signals())
 _thread = threading.local()
 
 _remembered: list[BaseException] | None = None
-"""What handlers have raised since the outermost :func:`heard` block began; None outside of one."""
+"""Exceptions that handlers raised since the outermost :func:`heard` block began; None outside of one."""
 
 
 @contextlib.contextmanager
 def heard() -> Iterator[None]:
-    """Raise at the end of the block what a signal handler has raised into it, unless it comes out by itself.
+    """Raise at the end of the block what a signal handler raised into it, if it does not come out by itself.
 
-    Blocks may be nested. Python runs signal handlers in the main thread: others only hear, at the start of
-    the block, that they are to stop.
+    Blocks may be nested. Python calls signal handlers in the main thread: in other threads, only the start of
+    the block checks whether they are to stop.
     """
     global _remembered
     if threading.current_thread() is not threading.main_thread():
@@ -64,16 +64,16 @@ def heard() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled_within() -> Iterator[None]:
-    """Call a user's own code: what it has handled by itself is not raised again, here or within it.
+    """Call user code: an exception of a signal handler that it caught is not raised again, here or within it.
 
-    It has also handled what it has made another exception of.
+    An exception that it turned into another one counts as caught.
     """
     global _remembered
     if _remembered is None or threading.current_thread() is not threading.main_thread():
         yield
         return
     ours, before = _remembered, len(_remembered)
-    _remembered = None  # a block that begins in there remembers by itself
+    _remembered = None  # a block that begins in user code remembers separately
     try:
         yield
     except BaseException as error:
@@ -88,7 +88,7 @@ def handled_within() -> Iterator[None]:
 
 @contextlib.contextmanager
 def alarm(seconds: float, handler: Handler) -> Iterator[None]:
-    """Have a handler of SIGALRM called if the block takes longer. In the main thread only.
+    """Call a handler of SIGALRM if the block takes longer. Only the main thread may use it.
 
     :param seconds: more than 0
     """
@@ -98,16 +98,16 @@ def alarm(seconds: float, handler: Handler) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
-        if signal.getsignal(signal.SIGALRM) is remembering:  # or the block has set a timer of its own
+        if signal.getsignal(signal.SIGALRM) is remembering:  # otherwise the block has set another timer
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
 
 def raise_remembered(instead_of: BaseException | None = None) -> None:
-    """Raise what a signal handler has raised into the block around, in the main thread, if it did.
+    """Raise what a signal handler raised into the surrounding block, if it raised anything.
 
     :param instead_of: the exception that the block ends with, if any
-    :raises StoppedError: in other threads, if their work is no longer wanted
+    :raises StoppedError: in other threads than the main one, if their work is no longer wanted
     """
     if threading.current_thread() is not threading.main_thread():
         stop = getattr(_thread, "stop", None)
@@ -118,12 +118,12 @@ def raise_remembered(instead_of: BaseException | None = None) -> None:
 
 
 class StoppedError(BaseException):
-    """The work of a thread is no longer wanted. None of the exceptions that botocore takes for its own."""
+    """The end of a thread whose work is no longer wanted. Botocore does not catch it."""
 
 
 @contextlib.contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """For what a thread does for another: let :func:`raise_remembered` end it when it is no longer wanted."""
+    """Let :func:`raise_remembered` end a thread that works for another once it is no longer wanted."""
     _thread.stop = stop
     try:
         yield
@@ -136,7 +136,7 @@ def _wrap_handlers(remembered: list[BaseException], wrappers: dict[int, tuple[Ha
         handler = signal.getsignal(number)
         if callable(handler):
             wrapper = _remembering(handler, remembered)
-            with contextlib.suppress(ValueError):  # in an interpreter within another program
+            with contextlib.suppress(ValueError):  # an interpreter within another program
                 signal.signal(number, wrapper)
                 wrappers[number] = handler, wrapper
 

@@ -1,4 +1,4 @@
-"""Keys of objects, made of an XCom's ids, and what can be read from them.
+"""Keys of objects: made from an XCom's ids, and read back.
 
 A key is ``<prefix>/dag_id=<dag>/run_id=<run>/task_id=<task>/map_index=<n>/<key>-<unique><suffix>``, which
 DuckDB and Athena read as partitions. Ids are percent-encoded (RFC 3986), so that none leaves its segment. An
@@ -18,9 +18,9 @@ from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.settings import Settings
 
 UNKNOWN = "~unknown"
-"""Stands in a key for an id that was not given to the push. Encoded ids hold no such character."""
+"""Placeholder in a key for an id that the push was not given. No encoded id starts with ``~``."""
 
-# S3 allows keys of 1,024 bytes; three ids, one XCom key and the fixed parts fit with these.
+# S3 allows keys of 1,024 bytes: three ids, one XCom key and the fixed segments fit with these.
 MAX_ID_BYTES = 240
 MAX_NAME_BYTES = 120
 
@@ -34,7 +34,7 @@ _SHORTENED = re.compile(r"~[0-9a-f]{16}$")
 
 @dataclass(frozen=True)
 class Owner:
-    """The XCom an object belongs to, in Airflow's own words."""
+    """The XCom that an object belongs to, in Airflow's terms."""
 
     dag_id: str
     run_id: str
@@ -44,7 +44,7 @@ class Owner:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether an id was not given to the push."""
+        """Return whether the push was not given one of the ids."""
         return UNKNOWN in (self.dag_id, self.run_id, self.task_id, self.key)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class KeyId:
-    """What a key tells about one id.
+    """An id as far as a key tells it.
 
     :param text: the id, or its start
     :param is_whole: whether it is all of the id
@@ -65,7 +65,7 @@ class KeyId:
 
 
 def make_stem(settings: Settings, owner: Owner) -> str:
-    """A new, unique key for an XCom, without the object's suffix."""
+    """Make a new, unique key for an XCom, without the object's suffix."""
     parts = (
         f"task_id={encode_id(owner.task_id)}",
         f"map_index={owner.map_index}",
@@ -75,34 +75,34 @@ def make_stem(settings: Settings, owner: Owner) -> str:
 
 
 def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:
-    """What the keys of all objects of a DAG run start with."""
+    """Return the start of the keys of all objects of a DAG run."""
     return f"{dag_prefix(settings, dag_id)}run_id={encode_id(run_id)}/"
 
 
 def dag_prefix(settings: Settings, dag_id: str) -> str:
-    """What the keys of all objects of a DAG start with."""
+    """Return the start of the keys of all objects of a DAG."""
     return f"{root(settings)}dag_id={encode_id(dag_id)}/"
 
 
 def root(settings: Settings) -> str:
-    """What all keys start with: the prefix with its slash."""
+    """Return the start of all keys: the prefix with its slash."""
     return f"{settings.prefix}/" if settings.prefix else ""
 
 
 def prefix_of(settings: Settings, dag_id: str | None = None, run_id: str | None = None) -> str:
-    """What the keys of all objects start with; of a DAG, or of a run of it, if there is one."""
+    """Return the start of all keys, or of those of a DAG, or of one of its runs."""
     if not dag_id:
         return root(settings)
     return run_prefix(settings, dag_id, run_id) if run_id else dag_prefix(settings, dag_id)
 
 
 def is_key(key: str, settings: Settings) -> bool:
-    """Whether a push with these settings makes such keys."""
+    """Return whether a push with these settings may have made a key."""
     return key.startswith(root(settings)) and _KEY.fullmatch(key.removeprefix(root(settings))) is not None
 
 
 def is_any_key(key: str) -> bool:
-    """Whether a push with any settings makes such keys."""
+    """Return whether a push with any settings may have made a key."""
     return _KEY.search(key) is not None
 
 
@@ -111,17 +111,17 @@ def suffix_of(key: str) -> str:
 
 
 def stem_of(key: str) -> str:
-    """The key without its suffix: what all objects of one push have in common."""
+    """Return the key without its suffix: the stem, which all objects of one push share."""
     return key.removesuffix(suffix_of(key))
 
 
 def unique_of(key: str) -> str:
-    """The 32 hexadecimal digits that no other push's keys have."""
+    """Return the 32 hexadecimal digits that are in no other push's keys."""
     return _match(key)["unique"]
 
 
 def is_of(key: str, /, **ids: str | int | None) -> bool:
-    """Whether a key is one of an XCom with some ids, by the names of :class:`Owner`. None stands for any."""
+    """Return whether a key's ids are these, by the names of :class:`Owner`. None stands for any id."""
     match = _match(key)
     return all(
         wanted is None
@@ -131,12 +131,12 @@ def is_of(key: str, /, **ids: str | int | None) -> bool:
 
 
 def is_of_file(key: str) -> bool:
-    """Whether a key is that of a File within a value, whose own object has the same stem."""
+    """Return whether a key is that of a File within a value, which shares the stem of the value's object."""
     return _FILE_SUFFIX.fullmatch(suffix_of(key)) is not None
 
 
 def segment_of(key: str, name: str) -> str:
-    """The part of a key that an id stands in, as it is encoded.
+    """Return the segment of a key that holds an id, as it is encoded.
 
     :raises BadReferenceError: if no push makes such keys
     """
@@ -144,7 +144,7 @@ def segment_of(key: str, name: str) -> str:
 
 
 def parse_key(key: str) -> Owner:
-    """The XCom that a key was made for. Ids too long for a key are shortened in it.
+    """Return the XCom that a key was made for. Ids too long for a key are shortened in it.
 
     :raises BadReferenceError: if no push makes such keys
     """
@@ -154,7 +154,7 @@ def parse_key(key: str) -> Owner:
 
 
 def parse_ids(key: str) -> dict[str, KeyId]:
-    """What a key tells about the ids of its DAG, run and task, and about the XCom's key, by their names.
+    """Return what a key tells about the ids of its DAG, run and task and about the XCom's key, by name.
 
     :raises BadReferenceError: if no push makes such keys
     """
@@ -165,10 +165,10 @@ def parse_ids(key: str) -> dict[str, KeyId]:
 def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
     """Percent-encode an id, so that it stays within one segment of a key.
 
-    Reversible with :func:`urllib.parse.unquote`, unless it is longer than the limit: then its end
-    is replaced by a hash of the whole.
+    It is reversible with :func:`urllib.parse.unquote`, unless it is longer than the limit: then its end is
+    replaced by a hash of the whole.
 
-    :param limit: in bytes
+    :param limit: bytes
     """
     if text == UNKNOWN:
         return text
@@ -188,10 +188,10 @@ def encode_id(text: str, limit: int = MAX_ID_BYTES) -> str:
 
 
 def decode_id(segment: str) -> KeyId:
-    """What a segment of a key tells about the id in it. Inverse of :func:`encode_id`, if the id is whole."""
+    """Return the id in a segment of a key, or its start. Inverse of :func:`encode_id`."""
     if not _SHORTENED.search(segment):
         return KeyId(unquote(segment), is_whole=True)
-    # What the cut left of a character is no part of the id.
+    # The rest of a cut character is dropped.
     start = unquote_to_bytes(_SHORTENED.sub("", segment)).decode(errors="ignore")
     return KeyId(start, is_whole=False)
 

@@ -1,8 +1,8 @@
-"""``find`` and ``read``: XComs by what lies in the bucket, for notebooks and scripts.
+"""``find`` and ``read``: XComs found by the objects in the bucket, for notebooks and scripts.
 
-Neither Airflow nor its metadata database has to be there. Settings are those of Airflow's configuration where
-there is one, otherwise environment variables of the same names (``AIRFLOW__S3_XCOM__BUCKET``). Credentials
-are those that boto3 finds by itself; ``AWS_ENDPOINT_URL`` names another S3 server than AWS.
+They need neither Airflow nor its metadata database. Settings are those of Airflow's configuration if there is
+one, otherwise environment variables of the same names (``AIRFLOW__S3_XCOM__BUCKET``). Credentials are those
+that boto3 finds by itself; ``AWS_ENDPOINT_URL`` names another S3 server than AWS.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RETURN_KEY = "return_value"
 
 ASKED_AT_ONCE = 8
-"""Requests that ask what objects are, at once."""
+"""Requests for what objects are, sent at the same time."""
 
 
 class Found:
@@ -34,8 +34,8 @@ class Found:
 
     :ivar address: its s3:// address
     :ivar owner: the XCom it was pushed as: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``key``
-    :ivar size: in bytes
-    :ivar modified: when it was pushed
+    :ivar size: bytes
+    :ivar modified: time of the push
     """
 
     def __init__(self, store: Store, listed: Listed) -> None:
@@ -50,7 +50,7 @@ class Found:
 
     @functools.cached_property
     def reference(self) -> Reference:
-        """What S3 says about it, by one request.
+        """Reference made from the object's metadata, which takes one request.
 
         :raises ObjectMissingError: if it is gone
         """
@@ -58,16 +58,16 @@ class Found:
 
     @property
     def _pushed(self) -> str:
-        """When it was pushed, by the clock of the machine that did: S3's has seconds only."""
+        """Time of the push by the clock of the machine that pushed: the time of S3 has only seconds."""
         return self.reference.pushed or ""
 
     @property
     def info(self) -> ObjectInfo:
-        """Its type and shape. Errors as of :attr:`reference`."""
+        """Its type and shape. Raises what :attr:`reference` raises."""
         return self.reference.info
 
     def read(self) -> Any:
-        """The value. As :func:`read`."""
+        """Return the value, as :func:`read` does."""
         return pull.whole(self._store, self.reference)
 
 
@@ -75,7 +75,7 @@ class FoundObjects(list[Found]):
     """Objects, newest first."""
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each, with type and shape, which takes a request each."""
+        """Return a frame with one row for each object; type and shape take one request each."""
         import pandas as pd
 
         infos = list(Parallel(lambda found: found.info, ASKED_AT_ONCE, ready=len(self)).run(self))
@@ -102,15 +102,15 @@ def find(
     map_index: int | None = None,
     key: str | None = None,
 ) -> FoundObjects:
-    """The objects of some XComs, newest first. One request for each thousand objects of the DAG, or the run.
+    """Find the objects of XComs, newest first. One request lists 1,000 objects of the DAG, or the run.
 
-    Objects that no XCom refers to any more are among them, until the sweep deletes them.
+    Objects that no XCom refers to any more are found, too, until the sweep deletes them.
 
     :param dag: id of a DAG; None: of all
     :param run: id of a run, needs ``dag``; None: of all
     :param task: id of a task; None: of all
-    :param map_index: of a mapped task; None: of all
-    :param key: of the XCom; None: of all
+    :param map_index: index of a mapped task; None: of all
+    :param key: key of the XCom; None: of all
     :raises SettingError: if a setting or credentials are missing
     :raises StorageError: if S3 does not answer
     """
@@ -139,23 +139,23 @@ def read(
     map_index: int | None = None,
     key: str = RETURN_KEY,
 ) -> Any:
-    """The value of one XCom; of ``rows`` and ``batches`` the frame, of ``items`` the list.
+    """Read the value of one XCom; ``rows`` and ``batches`` as a frame, ``items`` as a list.
 
     ``read("s3://xcom/xcom/dag_id=TestDag/...")`` or ``read(dag="TestDag", task="Get_Data")``
 
-    The object's ETag and SHA-256 as they were pushed are in the metadata database, which is not asked here:
-    what comes is what lies in the bucket now, all of one version of the object.
+    The metadata database, which has the object's ETag and SHA-256 as they were pushed, is not asked: the
+    value is that of the object in the bucket now, all of one version.
 
     :param address: s3:// address of an object; it names bucket and prefix
     :param dag: without an address: id of the DAG
     :param run: id of the run; None: the one that pushed last
     :param task: id of the task
-    :param map_index: of a mapped task; may be left out where there is one
-    :param key: of the XCom
+    :param map_index: index of a mapped task; may be left out if there is only one
+    :param key: key of the XCom
     :raises ObjectMissingError: if there is no such object
     :raises SettingError: if a setting or credentials are missing, or it is not clear which XCom is meant
     :raises StorageError: if S3 does not answer
-    :raises FormatError: if the object is nothing that a push writes
+    :raises FormatError: if no push can have written the object
     """
     if address is not None:
         store, object_key = _at(address)
@@ -179,19 +179,19 @@ def read(
 
 
 def _newest(found: list[Found]) -> Found:
-    """The first of some that are in order, or the newest of those of the same second."""
+    """Return the first of objects sorted newest first; of several of the same second, the newest."""
     tied = [each for each in found if each.modified == found[0].modified]
     return tied[0] if len(tied) == 1 else max(tied, key=lambda each: each._pushed)
 
 
 def of_object(store: Store, key: str) -> Reference:
-    """A reference made of what S3 says about an object. It lacks the layout of a mapped sequence.
+    """Make a reference from an object's metadata. It lacks the layout of a mapped sequence.
 
     :raises ObjectMissingError: if there is no such object
     """
     head = store.head(key)
     info = ObjectInfo.from_metadata(head["Metadata"])
-    pushed = head["Metadata"].get("pushed", "")  # others may have written it
+    pushed = head["Metadata"].get("pushed", "")  # another program may have written it
     return Reference(
         store.settings.bucket,
         key,
@@ -207,7 +207,7 @@ def _store(**settings: str) -> Store:
 
 
 def _at(address: str) -> tuple[Store, str]:
-    """The bucket and prefix that an address names, and the key.
+    """Return a store for the bucket and prefix that an address names, and the key.
 
     :raises BadReferenceError: if it is no address of an XCom
     """

@@ -1,8 +1,8 @@
 """Files that go with the process that made them: private copies of pulled files, and unfinished downloads.
 
 A task's process ends without clean-up handlers (os._exit), or by a signal. So each process holds a lock on
-its files, which the kernel lets go of when the process is gone, and a later process removes what nobody
-holds. A lock is seen wherever the file is, also in other containers, where process ids say nothing.
+its files, which the kernel releases when the process is gone, and a later process removes the files that
+nobody locks. A lock is seen wherever the file is, also in other containers, where process ids say nothing.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from include.s3_xcom.errors import DiskError, XComError
 PREFIX = "s3_xcom_files-"
 
 PARTIAL = ".s3_xcom_partial"
-"""Suffix of an unfinished download, which lies beside its target."""
+"""Suffix of an unfinished download, which is beside its target."""
 
 ABANDONED_SECONDS = 3600
-"""Age from which a file of another machine is taken for abandoned: its locks may not be seen here."""
+"""Age in seconds at which a file of another machine counts as abandoned: its locks may not be seen here."""
 
 _PARTIAL_NAME = re.compile(rf"\.[0-9a-f]{{32}}\.([\w-]*){re.escape(PARTIAL)}")
 
 
 def new_directory(owner: object) -> Path:
-    """A new directory, removed together with its owner, and those removed that no process holds.
+    """Make a directory that is removed with its owner, and remove those that no process locks.
 
-    :param owner: what the directory is for
+    :param owner: the object that the directory is for
     """
     for abandoned in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if abandoned.is_dir():
@@ -50,9 +50,9 @@ def new_directory(owner: object) -> Path:
 
 @contextlib.contextmanager
 def partial_file(target: Path) -> Iterator[Path]:
-    """Make an empty file beside a target, to be filled and then renamed to it. What is left of it is removed.
+    """Make an empty file beside a target, to be filled and renamed to it. It is removed if it is not renamed.
 
-    Files that no process holds, of downloads that died, are removed from there as well.
+    Files of interrupted downloads there, which no process locks, are removed as well.
 
     :raises OSError: if it cannot be made
     """
@@ -71,11 +71,11 @@ def partial_file(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def disk_errors(what: str, size: int) -> Iterator[None]:
-    """Raise errors of this machine's disk with what they keep from being done.
+    """Raise errors of this machine's disk as DiskError.
 
-    :param what: the start of the message
-    :param size: of what is to be kept, in bytes
-    :raises DiskError: for them
+    :param what: start of the message: the work that the error prevents
+    :param size: bytes of the file
+    :raises DiskError: for such an error
     """
     try:
         yield
@@ -98,7 +98,7 @@ def _locked(make: Callable[[], Path]) -> tuple[Path, int | None]:
     while True:
         path = make()
         lock = _lock(path, wait=True)
-        # Another process may have come between, and taken it for abandoned.
+        # Another process may have removed it as abandoned before it was locked.
         if path.exists():
             return path, lock
         if lock is not None:
@@ -106,7 +106,7 @@ def _locked(make: Callable[[], Path]) -> tuple[Path, int | None]:
 
 
 def _remove(path: Path, lock: int | None, pid: int) -> None:
-    if os.getpid() != pid:  # a process forked from the one that made it
+    if os.getpid() != pid:  # forked from the process that made it
         return
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
@@ -118,7 +118,7 @@ def _remove(path: Path, lock: int | None, pid: int) -> None:
 
 @functools.cache
 def _kernel() -> str:
-    """Return a name for the kernel that runs here, whose processes see each other's locks."""
+    """Return a name for this machine's kernel, whose processes see each other's locks."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     except OSError:
@@ -147,7 +147,7 @@ def _lock(path: Path, *, wait: bool) -> int | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by its process, or a file system without locks
+    except OSError:  # its process holds it, or the file system has no locks
         os.close(descriptor)
         return None
     return descriptor

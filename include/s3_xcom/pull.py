@@ -21,12 +21,12 @@ from include.s3_xcom.s3.store import Store
 
 
 def pull(row: Row) -> Any:
-    """The value that was pushed.
+    """Return the value that was pushed.
 
     :param row: one that this backend wrote
     :raises BadReferenceError: if the row's reference must not be followed
     :raises StorageError: if S3 does not give the object, or gives another one
-    :raises FormatError: if the object is not what its reference says
+    :raises FormatError: if the object is not in the format its reference says
     """
     if not row.is_reference:
         return tagged_json.loads(row.text)
@@ -39,9 +39,9 @@ def pull(row: Row) -> Any:
 
 
 def pull_reference(reference: Reference, *, hasty: bool = False) -> Any:
-    """The value that a reference points to. Unpickled files and mapped sequences are made by it.
+    """Return the value that a reference points to. Unpickling a File or mapped sequence calls it.
 
-    Errors as of :func:`pull`.
+    Raises what :func:`pull` raises.
 
     :param hasty: give up after one attempt of a few seconds
     """
@@ -52,23 +52,23 @@ def pull_reference(reference: Reference, *, hasty: bool = False) -> Any:
 
 
 def is_lazy(reference: Reference) -> bool:
-    """Whether a pull moves no data yet: of files and mapped sequences."""
+    """Return whether pulling it gives a lazy object (File or mapped sequence)."""
     return registry.find(reference.info.codec, may_pickle=True).pulled is not None
 
 
 def describe(row: Row) -> Any:
-    """What the UI shows of a row: a line for a reference, a small value as it is. Moves no data.
+    """Return what the UI shows of a row: a line for a reference, or a small value as it is.
 
     :raises BadReferenceError: if the reference is malformed
     """
     if row.is_reference:
         return str(row.reference)
-    # User-defined classes are not loaded just to be looked at.
+    # Showing a value must not load a user's class.
     return row.text.decode() if _names_class(row.parsed) else tagged_json.loads(row.text)
 
 
 def _names_class(parsed: Any) -> bool:
-    """Whether parsed JSON has a tag of a user-defined class."""
+    """Return whether parsed JSON has the tag of a user's class."""
     if isinstance(parsed, dict) and parsed.get(RESERVED) == "json":
         return _names_class(json.loads(parsed["value"]))
     if isinstance(parsed, dict):
@@ -77,11 +77,11 @@ def _names_class(parsed: Any) -> bool:
 
 
 def fetch(store: Store, reference: Reference) -> Any:
-    """The value of an object; of files and mapped sequences, what will fetch it when it is asked for.
+    """Return the value of an object. A file or mapped sequence fetches its data when it is used.
 
     :param reference: one that may be followed
     :raises StorageError: if S3 does not give the object, or gives another one
-    :raises FormatError: if the object is not what the reference says
+    :raises FormatError: if the object is not in the format its reference says
     """
     info = reference.info
     if info.codec == registry.PICKLE and not may_pickle():
@@ -106,7 +106,7 @@ def fetch(store: Store, reference: Reference) -> Any:
 
 
 def whole(store: Store, reference: Reference) -> Any:
-    """As :func:`fetch`; of a mapped sequence without a layout in the reference the frame, or the list.
+    """Fetch a value as :func:`fetch` does; a mapped sequence without a layout as its frame, or its list.
 
     :raises BadReferenceError: if the reference must not be followed
     """
@@ -122,7 +122,7 @@ def whole(store: Store, reference: Reference) -> Any:
 
 
 def _decode_arriving(arriving: Arriving, reference: Reference) -> Any:
-    """Decode a large object while it comes. What came is compared with what was pushed at its end."""
+    """Decode a large object while it comes, and compare it at its end with what was pushed."""
     info = reference.info
     with contextlib.closing(arriving), as_pushed(reference.sha256 is not None):
         try:
@@ -130,7 +130,7 @@ def _decode_arriving(arriving: Arriving, reference: Reference) -> Any:
                 info.codec, arriving.body, None, next(iter(info.shape), None), arriving=arriving
             )
         except Exception:
-            arriving.finish()  # which says so if it is not what was pushed
+            arriving.finish()  # raises if it is not what was pushed
             raise
         arriving.finish()
     return value

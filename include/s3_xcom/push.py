@@ -26,7 +26,7 @@ def push(value: Any, owner: Owner, *, in_database: bool = False) -> bytes:
     """Store a value, in S3 unless it is small.
 
     :param in_database: keep it in the metadata database if JSON can hold it, whatever its size
-    :return: what the metadata database is to hold
+    :return: the row for the metadata database
     :raises UnsupportedValueError: if the value would come back changed
     :raises SettingError: if bucket or connection are missing
     :raises StorageError: if S3 does not take it
@@ -52,7 +52,7 @@ def push(value: Any, owner: Owner, *, in_database: bool = False) -> bytes:
 class _Push:
     """One push to S3.
 
-    :ivar local_files: files of this machine to delete once the row is written
+    :ivar local_files: files on this machine to delete once the row is written
     """
 
     def __init__(self, store: Store, owner: Owner) -> None:
@@ -62,7 +62,7 @@ class _Push:
         self.local_files: list[Path] = []
 
     def run(self, value: Any) -> tuple[bytes, Reference | None]:
-        """The row, and the reference in it if the value went to S3."""
+        """Push the value. Return the row, and the reference in it if the value went to S3."""
         settings = self._store.settings
         source = _pulled_from(value)
         if source is not None:
@@ -81,7 +81,7 @@ class _Push:
         return reference.to_json(), reference
 
     def _upload_file(self, file: File, number: int) -> dict[str, Any]:
-        """Store a file within the value beside the value's own object."""
+        """Store a file within the value as a separate object beside that of the value."""
         stem = f"{self._stem}.{number}"
         if file.reference is not None:
             reference = self._copy(file.reference, stem)
@@ -120,7 +120,7 @@ class _Push:
         finally:
             if sequence.stream is not None:
                 sequence.stream.close()
-        # What comes while it is sent, has no shape before.
+        # The shape of an iterator is known only after it was sent.
         info = dataclasses.replace(info, shape=sequence.shape, layout=encoded.layout)
         reference = self._reference(key, upload, info)
         sequence.pushed(self._store, reference)
@@ -138,7 +138,7 @@ class _Push:
         return key, upload
 
     def _copy(self, source: Reference, stem: str) -> Reference:
-        """Copied rather than shared: so each object belongs to one XCom, and goes when that goes."""
+        """Copy the object, rather than share it, so that each object belongs to one XCom and goes with it."""
         name = source.info.name or ""
         if source.info.codec == files.CODEC:
             suffix, media_type = files.suffix(name), files.media_type(name)
@@ -159,7 +159,7 @@ class _Push:
 
 
 def _pulled_from(value: Any) -> Reference | None:
-    """Where in S3 a value is already, if it was pulled without its data."""
+    """Return the reference of a value that was pulled without its data; None for other values."""
     if isinstance(value, File):
         return value.reference
     return value.stored.reference if isinstance(value, Mapped) and value.stored else None

@@ -1,4 +1,4 @@
-"""What an object is, and the reference to it: as JSON in the metadata database, and as S3's user metadata."""
+"""An object's description and the reference to it: as JSON in the database, and as S3's user metadata."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from include.s3_xcom.keys import Owner
 from include.s3_xcom.settings import Settings
 
 RESERVED = "__s3_xcom__"
-"""The reserved key: a JSON object that holds it is ours. A user's dict that holds it is escaped."""
+"""Reserved key: a JSON object that holds it is ours. A user's dict that holds it is escaped."""
 
 VERSION = 1
 """Version of the format of references and objects (docs/format.md)."""
 
-# S3 takes 2 KB of user metadata; the ids in it are there to be read by people.
+# S3 takes 2 KB of user metadata; the ids in it are for people.
 MAX_METADATA_VALUE = 250
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What an object is.
+    """The description of an object.
 
     :param codec: name of the codec that wrote it
     :param type: name of the value's type, for display
     :param shape: rows and columns, or the length; for display, and the limit of what is decoded
-    :param name: of the file, if it is one
-    :param compression: of the object; None: not compressed
-    :param raw_size: of the object before compression, in bytes
-    :param files: how many files the value holds, which are objects beside this one
-    :param layout: of a mapped sequence, where its elements lie
+    :param name: name of the file, if it is one
+    :param compression: compression of the object; None: not compressed
+    :param raw_size: bytes of the object before compression
+    :param files: number of files that the value holds, which are objects beside this one
+    :param layout: positions of the elements, if it is a mapped sequence
     """
 
     codec: str
@@ -52,7 +52,7 @@ class ObjectInfo:
         return self.type + (f" ({shape})" if shape else "")
 
     def to_metadata(self, owner: Owner) -> dict[str, str]:
-        """The object's user metadata, for whoever finds it in the bucket. Percent-encoded: S3 takes ASCII."""
+        """Return the object's user metadata, for people who find it. Percent-encoded: S3 takes ASCII."""
         words = {
             "s3-xcom-version": VERSION,
             "codec": self.codec,
@@ -73,7 +73,7 @@ class ObjectInfo:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str]) -> ObjectInfo:
-        """What user metadata says of an object. Others may have written it: nonsense is left out."""
+        """Read an object's user metadata. Others may have written it: invalid values are left out."""
         words = {name: unquote(word) for name, word in metadata.items()}
         numbers = words.get("shape", "").split(" x ")
         return cls(
@@ -88,13 +88,14 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class Reference:
-    """Points to one immutable object.
+    """A pointer to one immutable object.
 
-    :param size: length of the object in bytes
-    :param etag: the ETag S3 gave it; pins its content
-    :param info: what the object is
-    :param sha256: of the object, in hexadecimal: identifies the content if its ETag changed, as by a restore
-    :param pushed: when it was pushed, in ISO 8601
+    :param size: bytes of the object
+    :param etag: the ETag that S3 gave it, which pins its content
+    :param info: description of the object
+    :param sha256: SHA-256 of the object, in hexadecimal: identifies the content if its ETag changed, as by a
+        restore
+    :param pushed: time of the push, in ISO 8601
     """
 
     bucket: str
@@ -111,14 +112,14 @@ class Reference:
 
     @property
     def owner(self) -> Owner:
-        """The XCom the object was pushed as, read from its key."""
+        """XCom that the object was pushed as, read from its key."""
         return keys.parse_key(self.key)
 
     def __str__(self) -> str:
         return f"{self.info}, {human_size(self.size)}, {self.address}"
 
     def to_json(self) -> bytes:
-        """As the metadata database holds it. Inverse of :func:`parse_reference`."""
+        """Return the JSON for the metadata database. Inverse of :func:`parse_reference`."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "info"}
         known = {f.name: getattr(self.info, f.name) for f in fields(self.info)}
         fields_set = {
@@ -135,12 +136,12 @@ _DEFAULTS = {"shape": []} | {
 
 
 def is_reference(parsed: Any) -> bool:
-    """Whether parsed JSON is a reference, of this version or another."""
+    """Return whether parsed JSON is a reference, of this version or another."""
     return isinstance(parsed, dict) and parsed.get(RESERVED) == "reference"
 
 
 def parse_reference(parsed: dict[str, Any]) -> Reference:
-    """A reference from parsed JSON. Whether it may be followed is for :func:`check` to say.
+    """Read a reference from parsed JSON. Only :func:`check` says whether it may be followed.
 
     :raises BadReferenceError: if it is malformed or of a newer version
     """
@@ -163,7 +164,7 @@ def parse_reference(parsed: dict[str, Any]) -> Reference:
 
 
 def malformed() -> BadReferenceError:
-    """The error for a reference that no push writes."""
+    """Return the error for a reference that no push writes."""
     return BadReferenceError(
         "What the metadata database holds for this XCom is no reference of this backend. "
         "Was the row edited by hand? Clear the task that pushed it, so that it runs again."
@@ -186,7 +187,7 @@ def _is_valid(reference: Reference) -> bool:
 
 
 def is_moment(text: str) -> bool:
-    """Whether a text is a time with its zone, in ISO 8601."""
+    """Return whether a text is a time with its zone, in ISO 8601."""
     try:
         return datetime.datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
@@ -198,7 +199,7 @@ def _is_number(text: str) -> bool:
 
 
 def check(reference: Reference, settings: Settings) -> None:
-    """Make sure that a reference may be followed.
+    """Check that a reference may be followed.
 
     :raises BadReferenceError: if it leads out of the configured bucket and prefix
     """
@@ -211,9 +212,9 @@ def check(reference: Reference, settings: Settings) -> None:
 
 
 def file_tag(stem: str, reference: Reference) -> dict[str, Any]:
-    """What a value says of a file within it. Inverse of :func:`file_reference`.
+    """Return the tag of a file within a value. Inverse of :func:`file_reference`.
 
-    :param stem: of the value's own object
+    :param stem: stem of the value's object
     """
     return {
         "suffix": reference.key.removeprefix(stem),
@@ -225,10 +226,10 @@ def file_tag(stem: str, reference: Reference) -> dict[str, Any]:
 
 
 def file_reference(value: Reference, tag: Any) -> Reference:
-    """The reference to a file within a value, stored beside the value's own object.
+    """Return the reference to a file within a value, which is stored beside the value's object.
 
-    :param value: the reference to the value's own object
-    :param tag: what :func:`file_tag` made
+    :param value: reference to the value's object
+    :param tag: returned by :func:`file_tag`
     :raises BadReferenceError: if it would lead elsewhere
     """
     try:
@@ -245,7 +246,7 @@ def file_reference(value: Reference, tag: Any) -> Reference:
 
 
 def human_size(size: float) -> str:
-    """A size in bytes, for display: ``1.5 KiB``."""
+    """Format a size in bytes for display: ``1.5 KiB``."""
     if size < 1024:
         return f"{size:.0f} bytes"
     for unit in ("KiB", "MiB", "GiB"):

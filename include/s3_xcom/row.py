@@ -1,6 +1,6 @@
-"""The row: what the metadata database holds of an XCom, parsed once.
+"""The row: the metadata database's content for an XCom, parsed once.
 
-It is the JSON of a small value, a reference to an object in S3, or foreign: written by Airflow's own backend
+It is the JSON of a small value, a reference to an object in S3, or foreign: written by Airflow's backend
 before this one was switched on.
 """
 
@@ -27,19 +27,19 @@ class Row:
 
     @property
     def is_reference(self) -> bool:
-        """Whether it refers to an object, in this version of the format or another."""
+        """Return whether it refers to an object, in this version of the format or another."""
         return is_reference(self.parsed)
 
     @property
     def is_foreign(self) -> bool:
-        """Whether Airflow's own backend wrote it. This one writes no arrays, only objects with its key."""
+        """Return whether Airflow's backend wrote it. This one writes no arrays, only objects with its key."""
         return isinstance(self.parsed, list) or (
             isinstance(self.parsed, dict) and RESERVED not in self.parsed
         )
 
     @property
     def reference(self) -> Reference | None:
-        """The reference, not yet one to follow; None if the row holds the value itself.
+        """Reference that is not yet checked; None if the row holds the value itself.
 
         :raises BadReferenceError: if it is malformed or of a newer version
         """
@@ -47,20 +47,20 @@ class Row:
 
     @property
     def object_key(self) -> str | None:
-        """The key of the object it refers to, whatever the version of the reference; None if it has none."""
+        """Key of the object it refers to, whatever the version of the reference; None if it has none."""
         key = self.parsed.get("key") if self.is_reference else None
         return key if isinstance(key, str) else None
 
 
 _DIGITS, _DECIMALS = 15, 3
-"""Digits in all, and behind the point, that each database keeps of a number."""
+"""Digits in all, and after the point, that each database keeps of a number."""
 
 
 def is_kept_number(value: float) -> bool:
     """Return whether each database's JSON keeps a finite number as it is, its type included.
 
-    Postgres has no exponents and no -0.0; SQLite makes integers of whole numbers, and computes others as
-    ``digits / 10**decimals`` in 80 bits, which may round to another float of 64 from 4 decimals on.
+    Postgres has no exponents and no -0.0. SQLite makes integers of whole numbers, and computes others as
+    ``digits / 10**decimals`` in 80 bits, which may round to another 64-bit float from 4 decimals on.
     https://www.sqlite.org/datatype3.html#type_affinity
     """
     whole, _, decimals = repr(abs(value)).partition(".")
@@ -69,7 +69,7 @@ def is_kept_number(value: float) -> bool:
 
 
 def parse_row(text: bytes) -> Row | None:
-    """Parse what the database holds; None if it is no JSON, such as a pickle of Airflow's own backend."""
+    """Parse the database's content; return None if it is no JSON, such as a pickle of Airflow's backend."""
     try:
         return Row(text, json.loads(text))
     except (ValueError, RecursionError, TypeError):
@@ -77,7 +77,7 @@ def parse_row(text: bytes) -> Row | None:
 
 
 def reference_in(text: bytes) -> Reference | None:
-    """The reference in a row; None if there is none, or none that can be followed."""
+    """Return the reference in a row; None if there is none, or none that can be followed."""
     row = parse_row(text)
     try:
         return None if row is None else row.reference

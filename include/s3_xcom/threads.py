@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 
 def start(work: Callable[[], object]) -> threading.Thread | None:
-    """Start a daemon thread: at its end, the process does not wait for the network.
+    """Start a daemon thread, so that the process does not wait for the network when it ends.
 
-    :return: None if this process can have no more threads, because of a limit or because it ends: then the
+    :return: None if this process can start no more threads, because of a limit or because it ends: then the
         caller does the work itself
     """
     thread = threading.Thread(target=work, daemon=True)
@@ -28,7 +28,7 @@ _enough = 0
 def are_enough(count: int) -> bool:
     """Return whether this process can have so many threads at once.
 
-    For libraries that end the process if it cannot, such as pyarrow (11), or wait for ever (25).
+    Some libraries end the process if it cannot, such as pyarrow (11), or wait for ever (25).
     """
     global _enough
     if _enough < count:
