@@ -3,8 +3,7 @@
 ``AIRFLOW__CORE__XCOM_BACKEND=include.s3_xcom_backend.S3XComBackend`` switches it on. docs/architecture.md
 shows its modules, docs/format.md the formats.
 
-Every process of Airflow loads this module, and many never use an XCom: all else is imported when it is first
-used.
+Every process of Airflow loads this module, and many never use an XCom: all else is imported on first use.
 """
 
 from __future__ import annotations

@@ -93,8 +93,7 @@ class Reference:
     :param size: bytes of the object
     :param etag: the ETag that S3 gave it, which pins its content
     :param info: description of the object
-    :param sha256: SHA-256 of the object, in hexadecimal: identifies the content if its ETag changed, as by a
-        restore
+    :param sha256: SHA-256 of the object, in hexadecimal: identifies the content if a restore changed the ETag
     :param pushed: time of the push, in ISO 8601
     """
 

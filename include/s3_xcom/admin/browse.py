@@ -76,7 +76,7 @@ class Entries:
 
 
 def dags(store: Store, starting_with: str = "", token: str | None = None) -> Folders:
-    """Return a page of the DAGs that have objects, sorted by id.
+    """Return a page of the DAGs that have objects, sorted by their encoded ids.
 
     :param starting_with: start of the ids
     :param token: token from the page before; None: the first page

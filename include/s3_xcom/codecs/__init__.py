@@ -1,7 +1,6 @@
 """Values as the bytes of objects, and back. Each codec is a module; :mod:`.registry` lists them.
 
-Each task is a process, and pays for every import: pandas and pyarrow are imported only for a value that needs
-them.
+Each task is a process that pays for its imports: pandas and pyarrow are imported only if a value needs them.
 """
 
 from __future__ import annotations

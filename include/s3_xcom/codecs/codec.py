@@ -62,8 +62,7 @@ class Codec:
     :param compressible: whether ``[s3_xcom] compression`` applies; other formats are dense already
     :param inline: whether a small value may stay in the metadata database, as JSON
     :param streams: whether large values are sent while they are encoded, and decoded while they come: its
-        module then has ``stream``, which returns pieces instead of the bytes, and ``decode`` uses
-        ``arriving``
+        module then has ``stream``, which returns pieces instead of bytes, and ``decode`` uses ``arriving``
     :param pulled: for values that are pulled without their data: makes one from a store and a reference
     """
 

@@ -4,10 +4,10 @@ Elements are stored in blocks. Blocks of similar content are padded to one lengt
 the reference tell where each block starts: one ranged GET reads any element, however many there are. If
 lengths differ too much for that, an index within the object tells, which costs a second, small GET.
 
-An example: from byte 10 on, three blocks of 500 elements, of about 60,000 bytes, and one of 480 elements. The
-reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``: blocks, elements in each, and
-bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte 10 + 2 *
-63,750 = 127,510, and has the number 1234 % 500 = 234 there.
+An example: from byte 10 on, three blocks of 500 elements, of about 60,000 bytes, and one of 480 elements.
+The reference holds ``"start": 10, "runs": [[3, 500, 63750], [1, 480, 60010]]``: blocks, elements in each, and
+bytes from one block to the next. Element 1,234 is in block 1234 // 500 = 2, which starts at byte
+10 + 2 * 63,750 = 127,510, and has the number 1234 % 500 = 234 there.
 
 A block ends in its check, which :mod:`include.s3_xcom.mapped.block_check` writes.
 

@@ -27,8 +27,7 @@ _TOO_FEW = "A block of the object does not hold the elements that it should."
 class RemoteElements:
     """The elements of one object.
 
-    :param split: takes the bytes of a block and the number of its first element, returns the bytes of each
-        element
+    :param split: takes the bytes of a block and the number of its first element, returns each element's bytes
     :param load: takes the bytes of an element and its number, returns the element
     """
 

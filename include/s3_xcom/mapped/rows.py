@@ -124,8 +124,7 @@ def rows(frame: Any) -> Rows:
 
     The values are Python's: None for a missing one, datetime with its zone, int in columns of integers also
     beside None if the dtype keeps integers (``Int64``, ``object``, Arrow's). A Timestamp or Timedelta with
-    nanoseconds stays one. ``to_frame()`` gives a DataFrame; for frames of pyarrow and polars, one of Arrow's
-    dtypes.
+    nanoseconds stays one. ``to_frame()`` gives a DataFrame; of Arrow's dtypes for pyarrow and polars.
 
     :param frame: a pandas.DataFrame, pyarrow.Table or polars.DataFrame
     :raises TypeError: if it is something else, or the name of a column is no string

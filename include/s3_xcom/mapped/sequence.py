@@ -167,7 +167,7 @@ class Mapped(Standalone, Sequence):
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Return whether two elements are equal; those of pandas and numpy would be compared cell by cell."""
+    """Return whether two elements are equal; frames and arrays are compared as a whole."""
     if type(one) is not type(other) and (hasattr(one, "__array__") or hasattr(other, "__array__")):
         return False
     if hasattr(one, "equals"):

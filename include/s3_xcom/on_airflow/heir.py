@@ -71,7 +71,7 @@ _HINTS = {
         "the role of Airflow."
     )
 }
-"""Advice by kind of database, for an error that says that it does not answer its query."""
+"""Advice, by kind of database, for a database that does not answer its query."""
 
 _MACHINE_ID = Path("/etc/machine-id")
 

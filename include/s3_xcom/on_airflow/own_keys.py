@@ -64,7 +64,7 @@ def is_read_by_airflow(key: str | None) -> bool:
 def _link_keys() -> set[str]:
     """Return the keys that the links of this process's task read.
 
-    Links of providers name it ``key``, such as ``emr_cluster`` of Amazon's, or ``xcom_key``.
+    Links of providers hold it in an attribute ``key`` (``emr_cluster`` of Amazon's) or ``xcom_key``.
     """
     with heard():
         task = release.current_task()

@@ -173,7 +173,7 @@ class Body(io.RawIOBase):
 
 @functools.cache
 def _breaks() -> tuple[type[Exception], ...]:
-    """Return the errors of a body that breaks off. Botocore is imported here, because that takes a while."""
+    """Return the errors of a body that breaks off. Botocore is imported only here: that takes a while."""
     from http.client import HTTPException
 
     from botocore.exceptions import HTTPClientError, IncompleteReadError

@@ -77,7 +77,7 @@ def answer_of_s3(error: BaseException | None) -> dict[str, Any]:
 def is_servers_own(error: StorageError) -> bool:
     """Return whether S3 refused the request itself, not the credentials, and not only for now.
 
-    If so, another request may do the same, because S3 servers support different ones.
+    Another request may then reach the same end: S3 servers differ in the requests that they support.
     """
     status = answer_of_s3(error.__cause__).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = code_of(error.__cause__)

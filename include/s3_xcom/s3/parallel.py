@@ -20,16 +20,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MEMORY_BYTES = 80 * 1024 * 1024
-"""Bytes of an object that are in memory at once, unless one part is larger."""
+"""Bytes of an object under way at once, at most, unless one part is larger."""
 
 _END = object()
 
 
 def connections(limit: int, part_size: int) -> int:
-    """Return the number of connections to use at once for parts of a size.
+    """Return the number of connections to use at once for parts, or ranges, of a size.
 
     :param limit: the most that the settings allow
-    :param part_size: bytes of a part
+    :param part_size: bytes of one of them
     """
     return max(1, min(limit, MEMORY_BYTES // max(1, part_size)))
 
@@ -93,7 +93,7 @@ class Parallel(Generic[T, R]):
         return list(self._running)
 
     def _wait(self, has_jobs: bool) -> bool:
-        """Wait for something to do. Return whether it is to take a result."""
+        """Wait for something to do. Return whether to take a result."""
         if os.getpid() != self._process:
             self._begin_in_this_process()
 

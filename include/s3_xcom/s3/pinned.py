@@ -83,7 +83,7 @@ def sha256_of(stream: BinaryIO) -> str:
 
 
 def _etag_by_content(client: BaseClient, reference: Reference) -> str | None:
-    """Return the object's ETag if its size and SHA-256 are those of the reference; empty if it has none."""
+    """Return the ETag if size and SHA-256 are the reference's: empty if there is no ETag; None for others."""
     response = client.get_object(Bucket=reference.bucket, Key=reference.key)
     with contextlib.closing(response["Body"]) as body:
         length = response.get("ContentLength", reference.size)

@@ -125,7 +125,7 @@ def ensure(s3: BaseClient, settings: Settings) -> Done:
 def is_missing(s3: BaseClient, settings: Settings) -> bool:
     """Return whether there is no bucket to push to, by one check in a process.
 
-    Some servers create a bucket, mistyped or not, when an object is put in it. AWS never does, so it is not
+    Some servers create a bucket, mistyped or not, when an object is put in it. AWS never does: it is not
     asked.
     """
     identity = os.getpid(), settings.conn_id, settings.bucket
@@ -215,7 +215,7 @@ def _encryption(settings: Settings) -> dict[str, Any]:
 
 
 def _block_public_access(s3: BaseClient, settings: Settings, could_store: bool) -> None:
-    """Block public access, but take public ACLs if the server else stores nothing, as Ceph 16 does."""
+    """Block public access; if the server then stores nothing (Ceph 16), take public ACLs but ignore them."""
     bucket = settings.bucket
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=PUBLIC_ACCESS)
     if could_store and _why_nothing_is_stored(s3, settings):

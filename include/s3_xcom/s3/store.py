@@ -77,7 +77,7 @@ class Store:
     ) -> Upload:
         """Store one object. If this fails, nothing is stored.
 
-        :param body: the bytes, or a stream of them, of which one part at a time is in memory
+        :param body: the bytes, or a stream of them, of which only the parts that are being sent are in memory
         :param size: bytes of the body
         :param owner: the XCom it belongs to, for error messages
         :param metadata: user metadata; ASCII only
@@ -96,7 +96,7 @@ class Store:
         media_type: str,
         metadata: dict[str, str],
     ) -> Upload:
-        """Store one object whose bytes come in pieces. Little more than a part is in memory.
+        """Store one object whose bytes come in pieces. Only the parts that are being sent are in memory.
 
         The parameters are those of :meth:`put`.
         """

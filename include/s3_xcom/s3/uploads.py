@@ -167,8 +167,7 @@ class Target:
     def translated(self, pushed: str | None = None) -> Any:
         """Translate the errors of one request. The parameter is that of :func:`errors.translated`.
 
-        :raises StorageError: in a process that was forked meanwhile, for instance within a generator of
-            chunks
+        :raises StorageError: in a process that was forked meanwhile, for instance by a generator of chunks
         """
         if os.getpid() != self._process:
             raise StorageError(
@@ -180,7 +179,8 @@ class Target:
     def require_encryption(self, answer: dict[str, Any]) -> None:
         """Refuse an answer without the encryption that is set: some servers store in clear text all the same.
 
-        :raises SettingError: if the answer does not confirm the encryption; the object is deleted
+        :raises SettingError: if the answer does not confirm the encryption; the object is deleted if S3
+            allows
         """
         asked = self.store.settings.sse
         if asked and answer.get("ServerSideEncryption") != asked:

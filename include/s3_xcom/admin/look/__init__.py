@@ -26,8 +26,7 @@ def look(file: LimitedFile, at: At) -> Shown:
     :param file: the object
     :param at: row, column and element to start from
     :raises StorageError: if S3 does not give it
-    :raises FormatError: if the object is not in the format its reference says, or takes too much memory or
-        time
+    :raises FormatError: if the object is in another format, or takes too much memory or time
     :raises BusyError: if too many objects are being looked at already
     """
     reference = file.reference

@@ -73,7 +73,7 @@ _Running = tuple[subprocess.Popen, Connection]
 """The helper, and the connection over which it receives the connections of its children."""
 
 Give = Callable[[list[Span]], "tuple[int, Iterator[bytes]]"]
-"""Function that reads ranges of the object. It returns how many more bytes may be read, and the pieces."""
+"""Function that reads ranges of the object; returns how many more bytes may be read, and the bytes."""
 
 
 class BusyError(XComError):
@@ -85,8 +85,7 @@ def run(kind: str, reference: Reference, job: dict[str, Any], give: Give) -> Ite
 
     :param kind: ``look`` or ``csv``
     :param give: called when the job needs bytes of the object
-    :raises FormatError: if the object is not in the format its reference says, or takes too much memory or
-        time
+    :raises FormatError: if the object is in another format, or takes too much memory or time
     :raises BusyError: if too many jobs are being done already
     """
     with _helper.turn(kind), _helper.child() as child:
@@ -219,7 +218,7 @@ def _after_fork() -> None:
     global _helper
     if _helper._running:
         process, control = _helper._running
-        process.returncode = 0  # otherwise this process would wait for it, which is no child of it
+        process.returncode = 0  # it is no child of this process, so do not wait for it
         control.close()
     _helper = _Helper()
 

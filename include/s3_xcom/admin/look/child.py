@@ -102,7 +102,7 @@ def _limit_memory(size: int) -> None:
         used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
         with contextlib.suppress(ValueError):  # the limit may be lower already
             resource.setrlimit(resource.RLIMIT_DATA, (used + size,) * 2)
-        Path("/proc/self/oom_score_adj").write_text("1000")  # ends before the webserver
+        Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, end this process first
 
 
 def _look(file: AskedFile, at: list[int]) -> Shown:

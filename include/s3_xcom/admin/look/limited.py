@@ -19,7 +19,7 @@ MAX_REQUESTS, MAX_BYTES = 4, 2 * 1024 * 1024
 """Requests, and bytes, that one look at one object may take."""
 
 WHOLE_BYTES = 1024 * 1024
-"""Size in bytes up to which an object is read whole where its start would not tell enough."""
+"""Bytes up to which an object is read whole if its start would not tell enough."""
 
 HEAD_BYTES = 64 * 1024
 """Bytes read from the start of a long text."""

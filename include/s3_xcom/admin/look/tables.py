@@ -169,7 +169,7 @@ class StoredTable:
         return 0, 0
 
     def _read(self, group: int, wanted: Sequence[int]) -> list[int] | None:
-        """Read as many of the columns as the limit allows; return None if that is none, or not the index."""
+        """Read as many of the columns as may be read; None if not one of them, or not the index, may be."""
         if not self._parquet.num_row_groups:
             return list(wanted)
         index = list(range(self.count, len(self._schema.names)))

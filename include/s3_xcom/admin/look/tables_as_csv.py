@@ -32,7 +32,7 @@ _Text = Callable[[Any], Any]
 
 
 def pieces(file: AskedFile, for_spreadsheets: bool) -> Iterator[bytes]:
-    """Write a table as CSV, with its index unless that is a range of numbers.
+    """Yield a table as CSV, with its index unless that is a range of numbers.
 
     :param for_spreadsheets: whether texts are kept from being taken for formulas, and times cut to
         milliseconds, the finest that spreadsheets know

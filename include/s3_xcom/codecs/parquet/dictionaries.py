@@ -19,8 +19,8 @@ MIN_ROWS = 10_000
 SAMPLED, MAX_SAMPLED = 1 / 16, 100_000
 """Share of the rows that is sampled, and most rows sampled.
 
-A value that occurs ten times in a column is sampled twice or more in one case of four. And a dictionary, of
-at most 1 MiB, does not hold more different values than the sample.
+If each value occurs ten times in a column, one in four of those in the sample is there more than once. And a
+dictionary, of at most 1 MiB, does not hold more different values than the sample.
 """
 
 MAX_DIFFERENT = 0.9

@@ -19,13 +19,13 @@ from include.s3_xcom.codecs.tagged_json import runs
 from include.s3_xcom.errors import FormatError
 
 MAX_DEPTH = 8
-"""Containers within containers that are stored as structs and lists; deeper ones are JSON."""
+"""Containers within containers, at most, that are stored as structs and lists; deeper ones are JSON."""
 
 MAX_FIELDS = 100
-"""Fields of a struct. Each is a separate column, which takes some 100 bytes and microseconds."""
+"""Fields of a struct, at most. Each is a separate column, which takes some 100 bytes and microseconds."""
 
 MAX_ELEMENTS = 2**31 - 1
-"""Elements of all lists of a column: Arrow counts them with 32 bits."""
+"""Elements of all lists of a column, at most: Arrow counts them with 32 bits."""
 
 
 class NotExactError(Exception):

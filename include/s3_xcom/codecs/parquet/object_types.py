@@ -25,7 +25,7 @@ DRIVERS_FORMAT = "c"
 """Format of the memoryviews that psycopg2 gives for bytea. A column of them is one of bytes for Arrow."""
 
 MAX_DIGITS = 38
-"""Digits of a decimal128."""
+"""Digits of a decimal128, at most."""
 
 
 @dataclass(frozen=True)

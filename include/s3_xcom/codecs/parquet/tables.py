@@ -22,7 +22,7 @@ STREAMED_BYTES = 32 * 1024 * 1024
 """Bytes of a table in memory above which it is encoded while it is sent."""
 
 GROUP_BYTES, COLUMN_BYTES = 8 * 1024 * 1024, 16 * 1024
-"""Bytes in memory of a row group of a streamed table: about one part, but enough for each of many columns."""
+"""Bytes in memory of a streamed table's row group (about one part), and least bytes of each column in it."""
 
 HEAD_ROWS, HEAD_BYTES = 1000, 1024 * 1024
 """Most rows, and bytes, of the first row group of a larger table: a look reads only that."""

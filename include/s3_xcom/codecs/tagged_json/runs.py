@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from include.s3_xcom.codecs.tagged_json.engine import Encoder
 
 MIN_ITEMS = 16
-"""Values of the shortest list that is encoded in bulk; shorter lists are easier to read value by value."""
+"""Length from which a list is encoded in bulk; a shorter one is easier to read value by value."""
 
 _STAND_ALONE = {"blob", "file", "part", "run", "table"}
 """Tags that are never gathered into one."""

@@ -11,8 +11,7 @@ in which Airflow has read the row::
     GET s3://...             no transaction is open
 
 That session is Airflow's: each of its functions that is given no session uses it, and commits and closes it
-at the end. Sessions that a user makes are left alone, and so is a transaction in which anything else was
-done.
+at the end. Sessions that a user makes are left alone, and so are transactions that did anything else.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _HARMLESS = {
     *("and", "as", "case", "cast", "coalesce", "count", "distinct", "exists", "from", "in", "join", "length"),
     *("max", "min", "not", "on", "or", "over", "select", "sum", "then", "when", "where"),
 }
-"""Words before a parenthesis that only read: of SQL, and names of functions."""
+"""Words before a parenthesis in queries that only read: words of SQL, and functions."""
 
 _PROCESS, _PUSHED, _OTHER = "s3_xcom_process", "s3_xcom_pushed", "s3_xcom_other"
 """Marks in a connection's ``info`` while a transaction lasts: the process that began it, whether XComs were

@@ -121,7 +121,7 @@ def _may_read(dag: KeyId) -> bool:
 
 
 def _of_known_dag(ask: Callable[[], bool]) -> bool:
-    """Ask Airflow, and take it as no if it fails, as it does for an unknown DAG whose id has a dot."""
+    """Ask Airflow; return False if it fails, as it does for an unknown DAG whose id has a dot."""
     try:
         return ask()
     except AttributeError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TASKS_HAVE_DATABASE = False
 
 _CONTEXT, _SERVER = "_AIRFLOW_PROCESS_CONTEXT", "server"
-"""Environment variable, and its value, by which Airflow's processes other than tasks have the database."""
+"""Environment variable, and its value, by which processes except tasks say that they have the database."""
 
 
 @dataclass
