@@ -72,6 +72,15 @@ def stack(pytestconfig: pytest.Config) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """What a test, or a command in it, sets in the environment is gone after it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def new_task(stack) -> Callable[..., Task]:
     def create(dag_id: str = "a dag", task_id: str = "task", run_id: str | None = None) -> Task:
