@@ -16,7 +16,6 @@ import pytest
 import pytz
 
 from include.s3_xcom import codecs
-from include.s3_xcom.codecs.schema_guard import PICKLED_TYPE
 from include.s3_xcom.errors import UnsupportedValueError
 from tests.helpers.same import assert_same, round_trip
 
@@ -40,6 +39,8 @@ def nan_beside_na() -> pd.arrays.FloatingArray:
     return pd.arrays.FloatingArray(np.array([np.nan, 1.0]), np.array([False, True]))
 
 
+PICKLED = "arrow.py_extension_type"
+
 KEPT: dict[str, Callable[[], Any]] = {
     "texts that differ by a NUL": lambda: by(["a", "a\0"], [1, 1]),
     "a level with a missing value": lambda: (
@@ -54,6 +55,9 @@ KEPT: dict[str, Callable[[], Any]] = {
         )
     ),
     "1 and True in a level": lambda: by(pd.Index([1, True], dtype=object), [1, 1]),
+    "attrs with the name of pyarrow's pickled type": lambda: with_attrs(PICKLED),
+    "a column of that name": lambda: pd.DataFrame({PICKLED: [1]}),
+    "a category of that name": lambda: pd.Series(pd.Categorical([PICKLED])),
     "an array of objects without a dimension": lambda: np.array(None),
     "one of them within a list": lambda: [np.array(None)],
 }
@@ -106,7 +110,6 @@ class Unset:
 
 
 UNKNOWN = pa.ExtensionArray.from_storage(Unknown(), pa.array([1]))
-PICKLED = PICKLED_TYPE.decode()
 DTYPE = {"names": ["b", "a"], "formats": ["i4", "f8"], "offsets": [8, 0]}
 
 REFUSED: dict[str, Callable[[], Any]] = {
@@ -126,9 +129,6 @@ REFUSED: dict[str, Callable[[], Any]] = {
         polars.Extension("foo", polars.Int64, None)
     ),
     "polars' arrays of no values": lambda: polars.Series([[]], dtype=polars.Array(polars.Int8, 0)),
-    "attrs with the name of a pickled type": lambda: with_attrs(PICKLED),
-    "a column of that name": lambda: pd.DataFrame({PICKLED: [1]}),
-    "a category of that name": lambda: pd.Series(pd.Categorical([PICKLED])),
     "attrs that nothing holds": lambda: with_attrs(threading.Lock()),
     "fields in another order than in memory": lambda: np.zeros(1, np.dtype(DTYPE)),
     "a dtype that no array has": lambda: np.dtype(("i4", (2,))),

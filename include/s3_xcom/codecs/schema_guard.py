@@ -1,76 +1,34 @@
-"""Checks of schemas from which pyarrow before 14.0.1 would unpickle code.
+"""A stand-in for the type of pyarrow's from which versions before 14.0.1 unpickle code.
 
-https://nvd.nist.gov/vuln/detail/CVE-2023-47248: any file that names this extension type is enough. So the
-schema is checked before pyarrow sees the file.
+https://nvd.nist.gov/vuln/detail/CVE-2023-47248: any file whose schema names that type is enough. Later
+versions do not unpickle it. The type is replaced in the whole process, as pandas (since 2.1.4) does it too.
 """
 
 from __future__ import annotations
 
-import base64
-import struct
-from typing import TYPE_CHECKING
+import functools
+from typing import Any, NoReturn
+
+import pyarrow as pa
 
 from include.s3_xcom.errors import FormatError
 
-if TYPE_CHECKING:
-    import pyarrow
-
-PICKLED_TYPE = b"arrow.py_extension_type"
-
-# Base64 makes four characters of three bytes, so the encoded name depends on the position where the name
-# starts. Characters at both ends also depend on the neighbours, and are left out.
-_IN_BASE64 = [base64.b64encode(bytes(before) + PICKLED_TYPE)[4 if before else 0 : -4] for before in range(3)]
-
-_LENGTH = struct.Struct("<i")
-_MARKER = b"\xff\xff\xff\xff"
+_NAME = "arrow.py_extension_type"
 
 
-def check_schema(schema: bytes | memoryview) -> None:
-    """Refuse a schema, as the bytes of Arrow's format, that names a pickled type.
+class _Refused(pa.ExtensionType):
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b""
 
-    :raises FormatError: if it names one
-    """
-    if PICKLED_TYPE in bytes(schema):
+    @classmethod
+    def __arrow_ext_deserialize__(cls, *_: Any) -> NoReturn:
         raise FormatError("The stored data has a pickled type of pyarrow, which is not read.")
 
 
-def check_own(schema: pyarrow.Schema) -> None:
-    """Refuse to write a schema that would be refused when read, also one in the metadata of columns.
-
-    Raises what :func:`check_schema` raises.
-    """
-    written = schema.serialize().to_pybytes()
-    if any(text in written for text in (PICKLED_TYPE, *_IN_BASE64)):
-        check_schema(PICKLED_TYPE)
-
-
-def check_parquet(body: bytes | memoryview) -> None:
-    """Refuse a Parquet file with such a schema, which is in its footer, in base64.
-
-    Raises what :func:`check_schema` raises. https://parquet.apache.org/docs/file-format/
-    """
-    footer = bytes(body[-8 - int.from_bytes(body[-8:-4], "little") :])
-    if any(text in footer for text in _IN_BASE64):
-        check_schema(PICKLED_TYPE)
-
-
-def check_stream(data: bytes | memoryview) -> None:
-    """Refuse an Arrow IPC stream with such a schema, which is its first message.
-
-    Raises what :func:`check_schema` raises.
-    https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
-    """
-    start = 8 if data[:4] == _MARKER else 4  # the marker came with version 0.15
-    (length,) = _LENGTH.unpack(data[start - 4 : start])
-    check_schema(data[start : start + max(0, length)])
-
-
-def check_file(data: bytes | memoryview) -> None:
-    """Refuse an Arrow IPC file with such a schema, which is at the start, and again in the footer.
-
-    Raises what :func:`check_schema` raises.
-    https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
-    """
-    (length,) = _LENGTH.unpack(data[-10:-6])
-    check_schema(data[-10 - max(0, length) : -10])
-    check_stream(data[8:])
+@functools.cache
+def install() -> None:
+    """Have pyarrow refuse pickled types, if it would unpickle them, also where others have their stand-in."""
+    if hasattr(pa, "PyExtensionType") and not hasattr(pa.PyExtensionType, "set_auto_load"):
+        pa.unregister_extension_type(_NAME)
+        pa.register_extension_type(_Refused(pa.null(), _NAME))
+        pa._hotfix_installed = True  # pandas asks for it, and would replace the type again

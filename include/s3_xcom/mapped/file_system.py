@@ -7,10 +7,13 @@ from typing import Any, NoReturn
 import pyarrow as pa
 from pyarrow import fs
 
+from include.s3_xcom.codecs import schema_guard
 from include.s3_xcom.mapped.stored_columns import fetch_footer
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3.ranges import RangedFile
 from include.s3_xcom.s3.store import Store
+
+schema_guard.install()
 
 
 class OneObject(fs.FileSystemHandler):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from include.s3_xcom.codecs import arrow, schema_guard
+from include.s3_xcom.codecs import arrow
 from include.s3_xcom.codecs.codec import ARROW, Pulling
 from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.sink import Sink
@@ -146,7 +146,6 @@ def load_batch(head: bytes, block: bytes, number: int, batches: int, rows: int) 
 
 
 def _read_batch(head: bytes, block: bytes, number: int) -> pa.RecordBatch:
-    schema_guard.check_stream(head)
     try:
         with pa.ipc.open_stream(pa.BufferReader(head + block + _END)) as reader:
             if not _HAS_CHECKS:

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.s3_xcom.errors import UnsupportedValueError
+from include.s3_xcom.errors import FormatError, UnsupportedValueError
 
 Arrow = TypeVar("Arrow", pa.Array, pa.ChunkedArray)
 
@@ -55,7 +55,7 @@ def stored(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[pa.Array]]:
             array = pa.chunked_array([_stored(_in_one(array), dictionaries)])
         if not _is_kept(array.type):
             _try(array)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, FormatError) as error:
         raise UnsupportedValueError(
             f"Arrow's type {kind} does not come back from Parquet ({type(error).__name__}). Convert it with "
             "astype() first"

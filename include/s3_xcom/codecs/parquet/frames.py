@@ -18,7 +18,7 @@ import pyarrow as pa
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, pandas_metadata, tables
-from include.s3_xcom.errors import FormatError, UnsupportedValueError
+from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
 
@@ -133,10 +133,6 @@ def _refused_types() -> Iterator[None]:
     except pa.ArrowNotImplementedError as error:  # its text names the type, and no value
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({error}). Convert it with astype() first"
-        ) from None
-    except FormatError as error:
-        raise UnsupportedValueError(
-            f"with its names and attrs it would not be read again ({error})"
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise UnsupportedValueError(
