@@ -73,7 +73,7 @@ class S3XComBackend(Line, BaseXCom):
         row = parse_own(result.value)
         if row is None:
             return BaseXCom.deserialize_value(result)
-        return own_keys.pull_own(row) if own_keys.is_for_scheduler(row) else pull(row)
+        return None if own_keys.is_lost(row) else pull(row)
 
 
 deletion.watch()

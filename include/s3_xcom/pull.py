@@ -38,14 +38,12 @@ def pull(row: Row) -> Any:
     return value
 
 
-def pull_reference(reference: Reference, *, hasty: bool = False) -> Any:
+def pull_reference(reference: Reference) -> Any:
     """Return the value that a reference points to. Unpickling a File or mapped sequence calls it.
 
     Raises what :func:`pull` raises.
-
-    :param hasty: give up after one attempt of a few seconds
     """
-    store = Store.configured(hasty=hasty)
+    store = Store.configured()
     check(reference, store.settings)
     with located(reference):
         return fetch(store, reference)

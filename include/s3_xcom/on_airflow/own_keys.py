@@ -6,14 +6,10 @@ stop it if the object is gone or S3 does not answer. docs/lifecycle.md lists who
 
 from __future__ import annotations
 
-import copy
 import logging
-import time
-from typing import Any
 
 from include.s3_xcom.errors import BadReferenceError
 from include.s3_xcom.interruptions import heard
-from include.s3_xcom.on_airflow.patience import run_within
 from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.row import Row
 
@@ -43,11 +39,6 @@ _SCHEDULERS = frozenset({SKIP_KEY, "past_depends_met"})
 LINK_PREFIX = "_link_"
 """Start of the keys under which Airflow 3 stores the addresses of operators' links."""
 
-MAX_SECONDS = 5
-KEPT_SECONDS = 60
-_MAX_KEPT = 1000
-_kept: dict[str, tuple[float, Any]] = {}
-
 
 def is_read_by_airflow(key: str | None) -> bool:
     """Return whether Airflow itself reads a key: branch decisions, triggered runs, operators' links.
@@ -76,40 +67,21 @@ def _link_keys() -> set[str]:
     return {name for name in names if isinstance(name, str)}
 
 
-def pull_own(row: Row) -> Any:
-    """Pull the value of one of Airflow's keys that an earlier version of this backend put into S3.
+def is_lost(row: Row) -> bool:
+    """Return whether the scheduler asks for an XCom that lies in S3, where Airflow's push does not put it.
 
-    This is for the scheduler, which an exception would stop. If S3 does not give the value, it is None, as if
-    the task had pushed nothing, and the log says why. S3 is asked once a minute at most, for a few seconds.
+    The scheduler would wait for S3, and an exception would stop it. So the XCom counts as not pushed.
     """
-    address = str(row.object_key)
-    kept = _kept.get(address)
-    if kept is not None and kept[0] > time.monotonic():
-        return copy.deepcopy(kept[1])
-    with heard():
-        try:
-            value = run_within(MAX_SECONDS, lambda: _fetch_hastily(row))
-        except Exception as error:
-            log.error("Airflow needs this XCom and goes on without it: %s", error)
-            value = None
-    if len(_kept) >= _MAX_KEPT:
-        _kept.clear()
-    _kept[address] = time.monotonic() + KEPT_SECONDS, value
-    return copy.deepcopy(value)
-
-
-def _fetch_hastily(row: Row) -> Any:
-    from include.s3_xcom.pull import pull_reference
-
-    return pull_reference(row.reference, hasty=True)
-
-
-def is_for_scheduler(row: Row) -> bool:
-    """Return whether a row refers to an object that the scheduler needs, and no task is asking for it."""
     from include.s3_xcom.keys import parse_key
 
     key = row.object_key
     try:
-        return key is not None and parse_key(key).key in _SCHEDULERS and release.current_task() is None
+        is_for_scheduler = key is not None and parse_key(key).key in _SCHEDULERS
     except BadReferenceError:
         return False
+    if not is_for_scheduler or release.current_task() is not None:
+        return False
+    log.error(
+        "Airflow needs this XCom and goes on without it: %s is not in the database. Clear its task.", key
+    )
+    return True
