@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import airflow
 from airflow.models.xcom import BaseXCom
+from airflow.utils.session import NEW_SESSION, provide_session
 
 if TYPE_CHECKING:
     import datetime
 
     from airflow.models.taskinstance import TaskInstanceKey
     from sqlalchemy.orm import Session
+
+# In 2.5, asking for the version would parse the package's metadata, which is slow.
+_VERSION = tuple(map(int, vars(airflow).get("__version__", "2.5").split(".")[:2]))
+
+_DECODES_WITH_ITS_OWN_CLASS = (2, 6) <= _VERSION < (2, 9)
+"""Whether XCom.get_one and get_value decode with Airflow's class and not with its subclass."""
 
 
 class Line:
@@ -58,52 +65,41 @@ class Line:
         except XComError as error:
             return f"unreadable: {error}"
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if _decodes_with_its_own_class():
-            _decode_with(cls)
+    if _DECODES_WITH_ITS_OWN_CLASS:
 
+        @classmethod
+        @provide_session
+        def get_one(
+            cls,
+            execution_date: datetime.datetime | None = None,
+            key: str | None = None,
+            task_id: str | None = None,
+            dag_id: str | None = None,
+            include_prior_dates: bool = False,
+            session: Session = NEW_SESSION,
+            *,
+            run_id: str | None = None,
+            map_index: int | None = None,
+        ) -> Any:
+            """Pull a value as Airflow does it."""
+            query = cls.get_many(
+                **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
+                key=key,
+                task_ids=task_id,
+                dag_ids=dag_id,
+                map_indexes=map_index,
+                include_prior_dates=include_prior_dates,
+                limit=1,
+                session=session,
+            )
+            result = query.with_entities(BaseXCom.value).first()
+            return None if result is None else cls.deserialize_value(result)
 
-def _decodes_with_its_own_class() -> bool:
-    """Return whether XCom.get_one and get_value decode with Airflow's class, as in 2.6 to 2.8."""
-    # In 2.5, asking for the version would parse the package's metadata, which is slow.
-    version = vars(airflow).get("__version__", "2.5").split(".")[:2]
-    return (2, 6) <= tuple(map(int, version)) < (2, 9)
-
-
-def _decode_with(backend: type[BaseXCom]) -> None:
-    """Give a backend methods get_one and get_value that decode with it."""
-    from airflow.utils.session import NEW_SESSION, provide_session
-
-    @provide_session
-    def get_one(
-        execution_date: datetime.datetime | None = None,
-        key: str | None = None,
-        task_id: str | None = None,
-        dag_id: str | None = None,
-        include_prior_dates: bool = False,
-        session: Session = NEW_SESSION,
-        *,
-        run_id: str | None = None,
-        map_index: int | None = None,
-    ) -> Any:
-        query = BaseXCom.get_many(
-            **({"run_id": run_id} if execution_date is None else {"execution_date": execution_date}),
-            key=key,
-            task_ids=task_id,
-            dag_ids=dag_id,
-            map_indexes=map_index,
-            include_prior_dates=include_prior_dates,
-            limit=1,
-            session=session,
-        )
-        result = query.with_entities(BaseXCom.value).first()
-        return None if result is None else backend.deserialize_value(result)
-
-    @provide_session
-    def get_value(*, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION) -> Any:
-        ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
-        return get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
-
-    backend.get_one = staticmethod(get_one)
-    backend.get_value = staticmethod(get_value)
+        @classmethod
+        @provide_session
+        def get_value(
+            cls, *, ti_key: TaskInstanceKey, key: str | None = None, session: Session = NEW_SESSION
+        ) -> Any:
+            """Pull the value of a task instance, as Airflow does it."""
+            ids = {"dag_id": ti_key.dag_id, "task_id": ti_key.task_id, "run_id": ti_key.run_id}
+            return cls.get_one(key=key, map_index=ti_key.map_index, session=session, **ids)
