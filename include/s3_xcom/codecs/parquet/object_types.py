@@ -146,8 +146,6 @@ def _encode_uuid(items: list, from_pandas: bool, above: Above) -> tuple[pa.Array
 
 
 def _decode_uuid(array: pa.ChunkedArray, spec: Spec) -> np.ndarray:
-    if pa.types.is_string(array.type):  # as the first versions wrote it
-        return objects([None if text is None else uuid.UUID(text) for text in array.to_pylist()])
     numbers = array.to_pandas().tolist()
     from_bytes = functools.partial(int.from_bytes, byteorder="big")
     return objects([None if number is None else uuid.UUID(int=from_bytes(number)) for number in numbers])

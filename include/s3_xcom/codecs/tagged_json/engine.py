@@ -189,11 +189,6 @@ def to_text(tree: Any) -> bytes:
     return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def loads_plain(text: bytes | str) -> Any:
-    """Read what :func:`dumps_plain` returned. Raises what :func:`loads` raises."""
-    return _loads(text)
-
-
 def loads(
     text: bytes | str,
     parts: Mapping[str, bytes] | None = None,
@@ -205,10 +200,11 @@ def loads(
     :param find_file: makes a File of what was stored about it
     :raises FormatError: if :func:`dumps` cannot have written the text
     """
-    return _loads(text, object_hook=Decoder(parts or {}, find_file).decode)
+    return loads_plain(text, object_hook=Decoder(parts or {}, find_file).decode)
 
 
-def _loads(text: bytes | str, **options: Any) -> Any:
+def loads_plain(text: bytes | str, **options: Any) -> Any:
+    """Read what :func:`dumps_plain` returned. Raises what :func:`loads` raises."""
     try:
         return json.loads(text, parse_constant=_no_constant, **options)
     except XComError:

@@ -62,12 +62,4 @@ def _is_kept(value: Any) -> bool:
         return abs(value) <= _EXACT
     if type(value) is float:
         return math.isfinite(value) and is_kept_number(value)
-    return type(value) is str and "\0" not in value and _is_unicode(value) and _own_text(value) is None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return type(value) is str and "\0" not in value and _own_text(value) is None
