@@ -99,9 +99,9 @@ def located(reference: Reference) -> Iterator[None]:
         raise FormatError(f"Cannot pull {reference.owner}, {reference.address}: {error}") from error.__cause__
 
 
-def replaced(reference: Reference, verb: str = "pull") -> IntegrityError:
+def replaced(reference: Reference) -> IntegrityError:
     """Return the error for an object whose ETag is not the one that was pushed."""
-    return IntegrityError(f"Cannot {verb} {reference.owner}, {reference.address}: {OTHER_CONTENT}")
+    return IntegrityError(f"Cannot pull {reference.owner}, {reference.address}: {OTHER_CONTENT}")
 
 
 def truncated(reference: Reference, found: int, expected: int) -> IntegrityError:

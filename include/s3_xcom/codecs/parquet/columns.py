@@ -96,7 +96,7 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
     if kind is None:
         raise _unsupported(dtype)
     try:
-        array, spec = _ENCODERS[kind](values)
+        array, spec = _KINDS[kind][0](values)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         raise UnsupportedValueError(
             f"its dtype {dtype} holds what Arrow cannot ({type(error).__name__}). Convert it with astype()"
@@ -106,7 +106,7 @@ def encode(values: Values) -> tuple[pa.Array, Spec]:
 
 def decode(array: pa.ChunkedArray, spec: Spec) -> Values:
     """Decode what :func:`encode` returned."""
-    return _DECODERS[spec["kind"]](array, spec)
+    return _KINDS[spec["kind"]][1](array, spec)
 
 
 def to_text(array: pa.Array | pa.ChunkedArray) -> str:
@@ -294,22 +294,13 @@ _EXTENSIONS = {
     "IntervalDtype": "interval",
     "SparseDtype": "sparse",
 }
-_ENCODERS = {
-    "numpy": _encode_numpy,
-    "extension": _encode_extension,
-    "zoned": _encode_zoned,
-    "category": _encode_category,
-    "interval": _encode_interval,
-    "sparse": _encode_sparse,
-    "arrow": _encode_arrow,
-}
-_DECODERS = {
-    "numpy": _decode_numpy,
-    "extension": _decode_extension,
-    "zoned": _decode_zoned,
-    "category": _decode_category,
-    "interval": _decode_interval,
-    "sparse": _decode_sparse,
-    "arrow": _decode_arrow,
-    "object": object_columns.decode,
+_KINDS = {
+    "numpy": (_encode_numpy, _decode_numpy),
+    "extension": (_encode_extension, _decode_extension),
+    "zoned": (_encode_zoned, _decode_zoned),
+    "category": (_encode_category, _decode_category),
+    "interval": (_encode_interval, _decode_interval),
+    "sparse": (_encode_sparse, _decode_sparse),
+    "arrow": (_encode_arrow, _decode_arrow),
+    "object": (object_columns.encode, object_columns.decode),
 }

@@ -220,25 +220,23 @@ _TAGGERS: list[tuple[Callable[[Any], bool], Callable[[Any, Any, str], Any]]] = [
 ]
 
 
-def _decode_enum(value: str, **fields: Any) -> Any:
+def _load_subclass(base: type, fields: dict[str, Any]) -> Any:
     kind = load(fields["class"])
-    if not issubclass(kind, enum.Enum):
+    if not issubclass(kind, base):
         raise TypeError
-    return kind[as_str(value)]
+    return kind
+
+
+def _decode_enum(value: str, **fields: Any) -> Any:
+    return _load_subclass(enum.Enum, fields)[as_str(value)]
 
 
 def _decode_flag(value: Any, **fields: Any) -> Any:
-    kind = load(fields["class"])
-    if not issubclass(kind, enum.Enum):
-        raise TypeError
-    return kind(value)
+    return _load_subclass(enum.Enum, fields)(value)
 
 
 def _decode_named_tuple(value: list, **fields: Any) -> Any:
-    kind = load(fields["class"])
-    if not issubclass(kind, tuple):
-        raise TypeError
-    return kind._make(as_list(value))
+    return _load_subclass(tuple, fields)._make(as_list(value))
 
 
 def _decode_serialized(value: Any, version: int, **fields: Any) -> Any:

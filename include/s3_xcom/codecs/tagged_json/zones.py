@@ -20,7 +20,7 @@ def describe(tz: datetime.tzinfo, moment: datetime.datetime | None) -> dict[str,
     :raises UnsupportedValueError: if it cannot be rebuilt from a name or an offset
     """
     library = type(tz).__module__.partition(".")[0]
-    described = _DESCRIBE.get(library, _describe_nothing)(tz)
+    described = _LIBRARIES[library][0](tz) if library in _LIBRARIES else None
     if described is None:
         raise UnsupportedValueError(
             f"its time zone, a {type_name(type(tz))}, has no name to be found "
@@ -53,15 +53,12 @@ def rebuild(described: dict[str, Any]) -> datetime.tzinfo:
     :raises FormatError: if there is no such zone on this machine
     """
     try:
-        return _REBUILD[described["library"]](described)
+        _, rebuild_zone = _LIBRARIES[described["library"]]
+        return rebuild_zone(described)
     except (KeyError, TypeError, ValueError, OSError, ImportError) as error:
         raise FormatError(
             f"A stored time zone cannot be found on this machine ({type(error).__name__})."
         ) from None
-
-
-def _describe_nothing(tz: datetime.tzinfo) -> None:
-    return None
 
 
 def zone_out(encoder: Encoder, value: datetime.tzinfo) -> Any:
@@ -165,17 +162,10 @@ def _rebuild_dateutil(described: dict[str, Any]) -> datetime.tzinfo:
     return tz.tzoffset(described["name"], described["offset"]) if "offset" in described else tz.tzutc()
 
 
-_DESCRIBE = {
-    "datetime": _describe_datetime,
-    "zoneinfo": _describe_zoneinfo,
-    "pytz": _describe_pytz,
-    "pendulum": _describe_pendulum,
-    "dateutil": _describe_dateutil,
-}
-_REBUILD = {
-    "datetime": _rebuild_datetime,
-    "zoneinfo": _rebuild_zoneinfo,
-    "pytz": _rebuild_pytz,
-    "pendulum": _rebuild_pendulum,
-    "dateutil": _rebuild_dateutil,
+_LIBRARIES = {
+    "datetime": (_describe_datetime, _rebuild_datetime),
+    "zoneinfo": (_describe_zoneinfo, _rebuild_zoneinfo),
+    "pytz": (_describe_pytz, _rebuild_pytz),
+    "pendulum": (_describe_pendulum, _rebuild_pendulum),
+    "dateutil": (_describe_dateutil, _rebuild_dateutil),
 }
