@@ -71,17 +71,7 @@ def make_stem(settings: Settings, owner: Owner) -> str:
         f"map_index={owner.map_index}",
         f"{encode_id(owner.key, MAX_NAME_BYTES)}-{uuid.uuid4().hex}",
     )
-    return run_prefix(settings, owner.dag_id, owner.run_id) + "/".join(parts)
-
-
-def run_prefix(settings: Settings, dag_id: str, run_id: str) -> str:
-    """Return the start of the keys of all objects of a DAG run."""
-    return f"{dag_prefix(settings, dag_id)}run_id={encode_id(run_id)}/"
-
-
-def dag_prefix(settings: Settings, dag_id: str) -> str:
-    """Return the start of the keys of all objects of a DAG."""
-    return f"{root(settings)}dag_id={encode_id(dag_id)}/"
+    return prefix_of(settings, owner.dag_id, owner.run_id) + "/".join(parts)
 
 
 def root(settings: Settings) -> str:
@@ -91,9 +81,8 @@ def root(settings: Settings) -> str:
 
 def prefix_of(settings: Settings, dag_id: str | None = None, run_id: str | None = None) -> str:
     """Return the start of all keys, or of those of a DAG, or of one of its runs."""
-    if not dag_id:
-        return root(settings)
-    return run_prefix(settings, dag_id, run_id) if run_id else dag_prefix(settings, dag_id)
+    of_dag = f"dag_id={encode_id(dag_id)}/" if dag_id else ""
+    return root(settings) + of_dag + (f"run_id={encode_id(run_id)}/" if dag_id and run_id else "")
 
 
 def is_key(key: str, settings: Settings) -> bool:
