@@ -46,6 +46,14 @@ class Row:
         return parse_reference(self.parsed) if self.is_reference else None
 
     @property
+    def known_reference(self) -> Reference | None:
+        """Reference that is not yet checked; None if there is none, or none that can be read."""
+        try:
+            return self.reference
+        except BadReferenceError:
+            return None
+
+    @property
     def object_key(self) -> str | None:
         """Key of the object it refers to, whatever the version of the reference; None if it has none."""
         key = self.parsed.get("key") if self.is_reference else None
@@ -77,9 +85,6 @@ def parse_row(text: bytes) -> Row | None:
 
 
 def reference_in(text: bytes) -> Reference | None:
-    """Return the reference in a row; None if there is none, or none that can be followed."""
+    """Return the reference in a row; None if there is none, or none that can be read."""
     row = parse_row(text)
-    try:
-        return None if row is None else row.reference
-    except BadReferenceError:
-        return None
+    return None if row is None else row.known_reference

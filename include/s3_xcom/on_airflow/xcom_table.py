@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from include.s3_xcom import keys
-from include.s3_xcom.errors import BadReferenceError, SettingError
+from include.s3_xcom.errors import SettingError
 from include.s3_xcom.keys import KeyId, Owner
 from include.s3_xcom.on_airflow.releases import release
-from include.s3_xcom.reference import Reference, parse_reference
+from include.s3_xcom.reference import Reference
 from include.s3_xcom.row import parse_row, reference_in
 from include.s3_xcom.settings import Settings
 
@@ -56,7 +56,7 @@ def references_to(object_keys: Iterable[str]) -> dict[str, Reference | None]:
         row = parse_row(value)
         key = None if row is None else row.object_key
         if key is not None and keys.is_any_key(key):
-            found[keys.stem_of(key)] = _read(row.parsed)
+            found[keys.stem_of(key)] = row.known_reference
     return found
 
 
@@ -75,15 +75,11 @@ def referenced_anywhere(object_keys: Iterable[str]) -> set[str]:
 
     :raises SettingError: if the metadata database does not answer
     """
-    from sqlalchemy import select
-
     by_unique: dict[bytes, list[str]] = {}
     for key in object_keys:
         by_unique.setdefault(keys.unique_of(key).encode(), []).append(key)
-    columns = _columns()
-    rows = select(columns.value).where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
     found: set[str] = set()
-    for value in _execute(rows):
+    for value in _execute(_long_rows(_columns())):
         for unique in _UNIQUE.findall(value):
             found.update(by_unique.get(unique, ()))
     return found
@@ -140,9 +136,7 @@ def all_references(dag_id: str = "", run_id: str = "") -> Iterator[Reference]:
     :raises SettingError: if the metadata database does not answer
     """
     columns = _columns()
-    from sqlalchemy import select
-
-    rows = select(columns.value).where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
+    rows = _long_rows(columns)
     rows = rows.where(columns.dag_id == dag_id) if dag_id else rows
     rows = rows.where(columns.run_id == run_id) if run_id else rows
     yield from filter(None, map(reference_in, _execute(rows)))
@@ -151,17 +145,10 @@ def all_references(dag_id: str = "", run_id: str = "") -> Iterator[Reference]:
 def refers_to_any(settings: Settings) -> bool:
     """Return whether any recent XCom of this metadata database is in this bucket, below this prefix."""
     columns = _columns()
-    from sqlalchemy import select
-
-    recent = (
-        select(columns.value)
-        .where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
-        .order_by(columns.timestamp.desc())
-        .limit(_LIKELY_ROWS)
-    )
+    recent = _long_rows(columns).order_by(columns.timestamp.desc()).limit(_LIKELY_ROWS)
     return any(
         reference is not None and reference.bucket == settings.bucket and keys.is_key(reference.key, settings)
-        for reference in (reference_in(value) for value in _execute(recent))
+        for reference in map(reference_in, _execute(recent))
     )
 
 
@@ -198,13 +185,6 @@ def _matches(column: Any, key_id: KeyId) -> Any:
     return column.startswith(key_id.text, autoescape=True)
 
 
-def _read(parsed: dict[str, Any]) -> Reference | None:
-    try:
-        return parse_reference(parsed)
-    except BadReferenceError:
-        return None
-
-
 def _columns() -> Any:
     """Return the columns of Airflow's table, in its schema; Airflow's class would decode the values."""
     try:
@@ -218,6 +198,13 @@ def _columns() -> Any:
         ) from None
     names = ("dag_id", "task_id", "run_id", "map_index", "key", "value", "timestamp")
     return table(own.name, *(column(name, own.c[name].type) for name in names), schema=own.schema).c
+
+
+def _long_rows(columns: Any) -> Any:
+    """Return a query for the values that are long enough for references."""
+    from sqlalchemy import select
+
+    return select(columns.value).where(release.length_of(columns.value) >= MIN_REFERENCE_BYTES)
 
 
 def _execute(statement: Any) -> Iterator[bytes]:
