@@ -180,7 +180,7 @@ def _claim(store: Store, done: setup.Done) -> None:
 
 def _heir(options: argparse.Namespace, store: Store) -> int:
     mine, note = heir.identity(), heir.read(store)
-    where = store.address(keys.root(store.settings))
+    where = store.root_address
     if note is not None and note.database == mine:
         print(f"{where}: this database deletes here already, since {note.since} ({mine})")
         return 0

@@ -32,7 +32,7 @@ def find(store: Store, address: str) -> Reference:
     """
     key = address.removeprefix(store.address() + "/")
     if not keys.is_key(key, store.settings):
-        raise BadReferenceError(f"{address} is no XCom in {store.address(keys.root(store.settings))}.")
+        raise BadReferenceError(f"{address} is no XCom in {store.root_address}.")
     return find_row(key) or of_object(store, key)
 
 

@@ -73,7 +73,7 @@ def sweep(
         raise SettingError(f"Nothing is deleted. {refusal}")
     if delete and not force and not xcom_table.refers_to_any(settings):
         raise SettingError(
-            f"No XCom of this metadata database is in {store.address(keys.root(settings))}, "
+            f"No XCom of this metadata database is in {store.root_address}, "
             "so nothing is deleted. Is it the right database, bucket and prefix? If so, use --force."
         )
     counts = Counts()

@@ -26,7 +26,6 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.s3_xcom import keys
 from include.s3_xcom.errors import SettingError
 from include.s3_xcom.on_airflow import xcom_table
 from include.s3_xcom.s3 import database_note, errors
@@ -88,7 +87,7 @@ def why_not(store: Store, *, dry: bool = False) -> str:
     :raises SettingError: if the database does not answer
     :raises StorageError: if S3 does not answer
     """
-    address = store.address(keys.root(store.settings))
+    address = store.root_address
     if address in _ours:
         return ""
     mine, note = identity(), read(store)
@@ -114,13 +113,13 @@ def why_not(store: Store, *, dry: bool = False) -> str:
 
 def read(store: Store) -> Note | None:
     """Return the note in the bucket. Raises what :func:`why_not` raises."""
-    with errors.translated(store.settings, "read the note in", store.address(keys.root(store.settings))):
+    with errors.translated(store.settings, "read the note in", store.root_address):
         return database_note.read(store.client, store.settings)
 
 
 def note_if_new(store: Store) -> None:
     """Write a note without a database if nothing is below the prefix. Raises what :func:`why_not` raises."""
-    with errors.translated(store.settings, "write a note in", store.address(keys.root(store.settings))):
+    with errors.translated(store.settings, "write a note in", store.root_address):
         database_note.write_if_new(store.client, store.settings)
 
 
@@ -129,7 +128,7 @@ def take_over(store: Store, mine: str) -> None:
 
     :param mine: identity of the database
     """
-    with errors.translated(store.settings, "write the note in", store.address(keys.root(store.settings))):
+    with errors.translated(store.settings, "write the note in", store.root_address):
         database_note.write(store.client, store.settings, mine)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from include.s3_xcom import keys
 from include.s3_xcom.errors import ObjectMissingError, SettingError, StorageError
 from include.s3_xcom.keys import Owner
 from include.s3_xcom.on_airflow.releases import release
@@ -61,6 +62,11 @@ class Store:
 
     def address(self, key: str = "") -> str:
         return f"s3://{self.settings.bucket}" + (f"/{key}" if key else "")
+
+    @property
+    def root_address(self) -> str:
+        """Address of the prefix, below which all keys are."""
+        return self.address(keys.root(self.settings))
 
     # Writing
 

@@ -133,10 +133,8 @@ class Site:
             page = browse.readable(browse.dags(store, word, token), self._may_read)
         ids = [keys.decode_id(segment) for segment in (dag, run) if segment]
         title = " / ".join(each.text for each in ids) or "XCom data"
-        where = store.address(keys.root(store.settings))
-        return self._page(
-            200, "listing.html", title=title, page=page, dag=dag, run=run, ids=ids, word=word, where=where
-        )
+        shown = {"title": title, "page": page, "dag": dag, "run": run, "ids": ids, "word": word}
+        return self._page(200, "listing.html", where=store.root_address, **shown)
 
     def _object(self, parameters: Mapping[str, str]) -> Answer:
         key = parameters.get("key", "")
