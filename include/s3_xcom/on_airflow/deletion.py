@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,12 +175,11 @@ def _delete(items: Iterable[DeletedRow | Path]) -> None:
 def _delete_objects(rows: list[DeletedRow]) -> None:
     """Delete objects whose rows are gone. The task goes on in any case: the sweep deletes the rest."""
     from include.s3_xcom.interruptions import heard
-    from include.s3_xcom.on_airflow.patience import run_within
 
     def delete() -> None:
         with heard():
             try:
-                left, why = run_within(MAX_SECONDS + 1, lambda: _delete_quickly(rows))
+                left, why = _run_within(MAX_SECONDS + 1, lambda: _delete_quickly(rows))
             except Exception as error:
                 left, why = len(rows), f"{type(error).__name__}: {error}"
         if left:
@@ -188,6 +187,36 @@ def _delete_objects(rows: list[DeletedRow]) -> None:
 
     if not release.after_commit(delete):
         _warn(len(rows), "Too many deletions wait already.")
+
+
+def _run_within(seconds: float, function: Callable[[], tuple[int, str]]) -> tuple[int, str]:
+    """Call a function in another thread, and leave it there if it takes too long.
+
+    :param seconds: seconds to wait, also for what no timeout of a request bounds, such as a service that
+        gives credentials
+    :raises TimeoutError: if it takes longer
+    """
+    from include.s3_xcom import threads
+
+    results: list[tuple[int, str]] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threads.start(run)
+    if thread is None:
+        with release.separate_database_session():
+            return function()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"S3 has not answered within {seconds:.0f} s")
+    return results[0]
 
 
 def _warn(left: int, why: str) -> None:
