@@ -57,11 +57,6 @@ class Found:
         return of_object(self._store, self.address.removeprefix(self._store.address() + "/"))
 
     @property
-    def _pushed(self) -> str:
-        """Time of the push by the clock of the machine that pushed: the time of S3 has only seconds."""
-        return self.reference.pushed or ""
-
-    @property
     def info(self) -> ObjectInfo:
         """Its type and shape. Raises what :attr:`reference` raises."""
         return self.reference.info
@@ -181,7 +176,8 @@ def read(
 def _newest(found: list[Found]) -> Found:
     """Return the first of objects sorted newest first; of several of the same second, the newest."""
     tied = [each for each in found if each.modified == found[0].modified]
-    return tied[0] if len(tied) == 1 else max(tied, key=lambda each: each._pushed)
+    # The time of S3 has only seconds; the machine that pushed has noted its own.
+    return tied[0] if len(tied) == 1 else max(tied, key=lambda each: each.reference.pushed or "")
 
 
 def of_object(store: Store, key: str) -> Reference:

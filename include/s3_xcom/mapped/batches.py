@@ -20,7 +20,7 @@ from include.s3_xcom.mapped.block_check import unseal
 from include.s3_xcom.mapped.layout import Planner
 from include.s3_xcom.mapped.of_frame import OfFrame
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.sequence import EncodedSequence
+from include.s3_xcom.mapped.sequence import EncodedSequence, Source
 from include.s3_xcom.mapped.streams import FrameChunks, as_blocks
 from include.s3_xcom.mapped.tabular import TAKEN, is_frame, to_pandas
 from include.s3_xcom.reference import Reference
@@ -110,7 +110,7 @@ def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
     return codecs.decode("parquet", body, rows=rows)
 
 
-class FrameBatches:
+class FrameBatches(Source):
     """The batches of a frame in this process."""
 
     def __init__(self, frame: pd.DataFrame, size: int) -> None:
@@ -122,9 +122,6 @@ class FrameBatches:
 
     def get(self, number: int) -> pd.DataFrame:
         return self.frame.iloc[number * self.size : (number + 1) * self.size]
-
-    def span(self, start: int, stop: int) -> Iterator[pd.DataFrame]:
-        return map(self.get, range(start, stop))
 
 
 def batches(frame: Any, size: int | None = None) -> Batches:

@@ -26,7 +26,7 @@ from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.mapped.block_check import AlteredError, lines_of
 from include.s3_xcom.mapped.layout import BLOCK_BYTES, Planner, gather
 from include.s3_xcom.mapped.remote import RemoteElements
-from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped, lines
+from include.s3_xcom.mapped.sequence import CHUNK_ELEMENTS, EncodedSequence, Mapped, Source, lines
 from include.s3_xcom.mapped.streams import Stream
 from include.s3_xcom.mapped.tabular import is_frame
 from include.s3_xcom.reference import Reference
@@ -45,9 +45,17 @@ class Items(Mapped):
     def pulled(cls, store: Store, reference: Reference) -> Items:
         """Return the sequence that a reference points to."""
         if reference.info.codec == ZIP_CODEC:
-            stored = RemoteElements(store, reference, lambda block, first: [block], _load_member)
+            stored = RemoteElements(
+                store,
+                reference,
+                lambda block, first: [block],
+                lambda body, number: decode_member(*member(body, number)),
+            )
         else:
-            stored = RemoteElements(store, reference, lines_of, _load_line)
+            # A line starts with a comma, or the first one with a space.
+            stored = RemoteElements(
+                store, reference, lines_of, lambda line, number: tagged_json.loads(line[1:])
+            )
         return cls(stored, reference.info.type, reference.info.shape)
 
     def encode(self) -> EncodedSequence:
@@ -72,7 +80,7 @@ class Items(Mapped):
         self.shape = [count]
 
 
-class ListItems:
+class ListItems(Source):
     """The elements of a list in this process."""
 
     def __init__(self, values: Sequence[Any]) -> None:
@@ -83,9 +91,6 @@ class ListItems:
 
     def get(self, number: int) -> Any:
         return self.values[number]
-
-    def span(self, start: int, stop: int) -> Iterator[Any]:
-        return map(self.get, range(start, stop))
 
 
 def items(values: Iterable[Any]) -> Items:
@@ -170,19 +175,10 @@ def _zip_pieces(values: Iterable[Any], planner: Planner) -> Iterator[bytes]:
     yield sink.take()
 
 
-def _load_line(line: bytes, number: int) -> Any:
-    """Return the element in a line, which starts with a comma, or the first one with a space."""
-    return tagged_json.loads(line[1:])
-
-
-def _load_member(body: bytes, number: int) -> Any:
-    """Return the element in a member of the archive."""
-    return decode_member(*member(body, number))
-
-
 def decode_member(name: str, data: bytes) -> Any:
     """Return the element that a member of the archive holds, by the member's name."""
-    return codecs.decode(_codec_of(name), data)
+    rest = name.partition(".")[2]
+    return codecs.decode(rest.rpartition(".")[0] or rest, data)
 
 
 def member(body: bytes, number: int) -> tuple[str, bytes]:
@@ -213,8 +209,3 @@ def from_object(codec: str, body: bytes) -> list[Any]:
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         members = [info for info in archive.infolist() if info.filename != _INDEX]
         return [decode_member(info.filename, archive.read(info)) for info in members]
-
-
-def _codec_of(name: str) -> str:
-    rest = name.partition(".")[2]
-    return rest.rpartition(".")[0] or rest

@@ -42,7 +42,8 @@ class Source(Protocol):
 
     def get(self, number: int) -> Any: ...
 
-    def span(self, start: int, stop: int) -> Iterator[Any]: ...
+    def span(self, start: int, stop: int) -> Iterator[Any]:
+        return map(self.get, range(start, stop))
 
 
 @dataclass(frozen=True)

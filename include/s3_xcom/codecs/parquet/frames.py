@@ -105,13 +105,13 @@ def write(table: pa.Table) -> memoryview:
     :raises UnsupportedValueError: if Parquet has no type for one of its columns
     """
     with _refused_types():
-        return tables.write(table, **_options(table))
+        return tables.write(table, dictionaries.paths(table) or False)
 
 
 def write_pieces(table: pa.Table) -> Iterator[bytes]:
     """Write a table in pieces, one for each row group. Raises what :func:`write` raises."""
     with _refused_types():
-        yield from tables.write_pieces(table, **_options(table))
+        yield from tables.write_pieces(table, dictionaries.paths(table) or False)
 
 
 def write_by_size(table: pa.Table) -> Iterator[bytes | memoryview]:
@@ -138,11 +138,6 @@ def _refused_types() -> Iterator[None]:
         raise UnsupportedValueError(
             f"Parquet cannot hold it ({type(error).__name__}). Convert it with astype() first"
         ) from None
-
-
-def _options(table: pa.Table) -> dict[str, Any]:
-    # 2.6 is the first version of the format that keeps nanoseconds.
-    return {"version": "2.6", "use_dictionary": dictionaries.paths(table) or False}
 
 
 def slices(table: pa.Table, rows: int, size: int) -> Iterator[pa.Table]:

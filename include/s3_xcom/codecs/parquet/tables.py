@@ -29,25 +29,23 @@ HEAD_ROWS, HEAD_BYTES = 1000, 1024 * 1024
 
 def encode(value: Any) -> memoryview | None:
     """Return a table as a Parquet file; None if Parquet would change it."""
-    if not _is_kept(value):
-        return None
-    return write(value, version=_VERSION)
+    return write(value) if _is_kept(value) else None
 
 
 def stream(value: Any) -> Iterator[bytes] | None:
     """Return a large table in pieces; None if it is small, or if Parquet would change it."""
     if type(value) is not pa.Table or value.nbytes < STREAMED_BYTES or not _is_kept(value):
         return None
-    return write_pieces(value, version=_VERSION)
+    return write_pieces(value)
 
 
-def write(table: pa.Table, **options: Any) -> memoryview:
+def write(table: pa.Table, dictionaries: list[str] | bool = True) -> memoryview:
     """Return a table as the bytes of a Parquet file.
 
-    :param options: options of pyarrow.parquet.ParquetWriter
+    :param dictionaries: paths of the Parquet columns that get a dictionary; True: all
     """
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+    with pq.ParquetWriter(sink, table.schema, version=_VERSION, use_dictionary=dictionaries) as writer:
         head = _head_rows(table)
         if head:
             writer.write_table(table.slice(0, head))
@@ -56,13 +54,13 @@ def write(table: pa.Table, **options: Any) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def write_pieces(table: pa.Table, **options: Any) -> Iterator[bytes]:
+def write_pieces(table: pa.Table, dictionaries: list[str] | bool = True) -> Iterator[bytes]:
     """Yield the bytes in pieces, one for each row group. The parameters are those of :func:`write`."""
     sink = Sink()
     head = _head_rows(table)
     size = max(GROUP_BYTES, table.num_columns * COLUMN_BYTES)
     rows = max(1, round(table.num_rows * size / max(1, table.nbytes)))
-    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+    with pq.ParquetWriter(sink, table.schema, version=_VERSION, use_dictionary=dictionaries) as writer:
         writer.write_table(table.slice(0, head))
         for start in range(head, table.num_rows, rows):
             writer.write_table(table.slice(start, rows), row_group_size=rows)
@@ -114,6 +112,8 @@ def read_groups(file: pq.ParquetFile, pulling: Pulling) -> Iterator[pa.Table]:
 
 
 _VERSION = "2.6"
+"""Version of the format: the first that keeps nanoseconds."""
+
 _FOOTER_LENGTH_BYTES = 8
 
 
