@@ -103,7 +103,8 @@ def objects(store: Store, dag: str, run: str, starting_with: str = "", token: st
     prefix = f"{keys.root(store.settings)}dag_id={dag}/run_id={run}/task_id={keys.encode_id(starting_with)}"
     page = store.page(prefix, token, size=OBJECTS)
     listed = [each for each in page.objects if keys.is_key(each.key, store.settings)]
-    entries = _entries(store, listed)
+    known = xcom_table.references_if_known(each.key for each in listed)
+    entries = [_entry(store, each, known) for each in listed]
     return Entries(sorted(entries, key=lambda entry: entry.age), page.token)
 
 
@@ -117,11 +118,6 @@ def _time_of(folder: Folder) -> str:
     """Return the time that Airflow writes into the ids of runs; empty for other ids, which come last."""
     match = _TIME.search(folder.id.text)
     return match[0] if match else ""
-
-
-def _entries(store: Store, listed: list[Listed]) -> list[Entry]:
-    known = xcom_table.references_if_known(each.key for each in listed)
-    return [_entry(store, each, known) for each in listed]
 
 
 def _entry(store: Store, listed: Listed, known: dict | None) -> Entry:

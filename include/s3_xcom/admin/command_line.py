@@ -260,12 +260,13 @@ def _show(options: argparse.Namespace, store: Store) -> int:
         reference = preview.find_by_ids(Owner(*ids, map_index=options.map_index, key=options.key))
     else:
         raise SettingError("Give the s3:// address of an object, or --dag, --run and --task.")
+    file = File.stored(store, reference)
     if options.save == Path("-"):
-        with File.stored(store, reference).open() as stream:
+        with file.open() as stream:
             shutil.copyfileobj(stream, sys.stdout.buffer)
         return 0
     if options.save:
-        print(preview.save(store, reference, options.save))
+        print(file.download(options.save))
         return 0
     print(preview.printable(reference), file=sys.stderr)
     print(preview.text(store, reference))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pprint
-from pathlib import Path
 from typing import Any
 
 from include.s3_xcom import keys, pull
@@ -54,15 +53,6 @@ def find_by_ids(owner: Owner) -> Reference:
             hint = "The task is mapped: give --map-index."
         raise ObjectMissingError(f"There is no {owner} in S3. {hint}")
     return found
-
-
-def save(store: Store, reference: Reference, path: Path) -> Path:
-    """Copy an object as it is, whole or not at all.
-
-    :return: path of the copy
-    :raises StorageError: if S3 does not give it
-    """
-    return File.stored(store, reference).download(path)
 
 
 def text(store: Store, reference: Reference) -> str:

@@ -17,7 +17,7 @@ from include.s3_xcom.codecs.registry import PICKLE
 from include.s3_xcom.codecs.tagged_json import unwrap
 from include.s3_xcom.codecs.tagged_json.tags import tag, type_name
 from include.s3_xcom.errors import UnsupportedValueError, format_errors
-from include.s3_xcom.reference import ObjectInfo
+from include.s3_xcom.reference import RESERVED, ObjectInfo
 from include.s3_xcom.row import is_kept_number
 
 SMALL_BYTES = 1024
@@ -65,7 +65,7 @@ _NUL = r"\u0000"
 def _survives(value: float | str) -> bool:
     """Return whether the value outlives a migration to Airflow 3, where the column holds JSON."""
     if type(value) is str:
-        return tagged_json.RESERVED not in value  # otherwise it could be taken for a row
+        return RESERVED not in value  # otherwise it could be taken for a row
     return not math.isfinite(value) or is_kept_number(value)  # NaN and infinity have a tag already
 
 

@@ -104,9 +104,9 @@ def whole(codec: str, body: bytes, rows: int | None) -> pd.DataFrame:
     :raises FormatError: if no push can have written the bytes
     """
     if codec == WIDE_CODEC:
-        from include.s3_xcom.mapped import record_batches
+        from include.s3_xcom.codecs.parquet import frames
 
-        return record_batches.whole(body)
+        return frames.from_table(codecs.decode("arrow", body))
     return codecs.decode("parquet", body, rows=rows)
 
 

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from include.s3_xcom.codecs import arrow
-from include.s3_xcom.codecs.codec import ARROW, Pulling
+from include.s3_xcom.codecs.codec import ARROW
 from include.s3_xcom.codecs.parquet import frames
 from include.s3_xcom.codecs.sink import Sink
 from include.s3_xcom.errors import FormatError
@@ -182,11 +181,3 @@ def _check_of(message: bytes | pa.Buffer, number: int) -> int:
     data = memoryview(message).cast("B")
     (length,) = _LENGTH.unpack_from(data)
     return zlib.crc32(data[_LENGTH.size + length :], number)
-
-
-def whole(body: bytes) -> Any:
-    """Return the frame from the bytes of the whole object.
-
-    :raises FormatError: if :func:`encode` cannot have written the bytes
-    """
-    return frames.from_table(arrow.decode(body, Pulling()))

@@ -18,6 +18,7 @@ import pyarrow as pa
 from include.s3_xcom.codecs import tagged_json
 from include.s3_xcom.codecs.codec import Pulling
 from include.s3_xcom.codecs.parquet import columns, dictionaries, indexes, pandas_metadata, tables
+from include.s3_xcom.codecs.tagged_json.tags import is_unicode
 from include.s3_xcom.errors import UnsupportedValueError
 
 METADATA_KEY = b"s3_xcom"
@@ -312,7 +313,7 @@ def _as_frame(value: Any) -> tuple[str, pd.DataFrame]:
         return "Index", pd.DataFrame(index=value)
     if isinstance(value, pd.Series):
         # Only the name in the file: pandas 3 holds labels with lone surrogates only as objects.
-        is_name = isinstance(value.name, str) and tagged_json.is_unicode(value.name)
+        is_name = isinstance(value.name, str) and is_unicode(value.name)
         frame = value.to_frame(value.name if is_name else "values")
         return "Series", frame.set_flags(allows_duplicate_labels=value.flags.allows_duplicate_labels)
     if isinstance(value, (pd.arrays.DatetimeArray, pd.arrays.TimedeltaArray)):  # these may have a freq

@@ -25,13 +25,10 @@ from include.s3_xcom.codecs.tagged_json.lines import (
     loads_many,
 )
 from include.s3_xcom.codecs.tagged_json.runs import are_plain
-from include.s3_xcom.codecs.tagged_json.tags import is_unicode
-from include.s3_xcom.reference import RESERVED
 
 __all__ = [
     "MAX_SHORT",
     "NO_FILE",
-    "RESERVED",
     "Parts",
     "are_plain",
     "are_plain_names",
@@ -43,7 +40,6 @@ __all__ = [
     "dumps_table",
     "is_lazy_sequence",
     "is_scalar",
-    "is_unicode",
     "join_scalars",
     "loads",
     "loads_many",
