@@ -80,13 +80,14 @@ class Pickled(getattr(pa, "PyExtensionType", pa.ExtensionType)):
         return Pickled, ()
 
 
-@pytest.mark.skipif(not UNPICKLES, reason="this pyarrow unpickles no types")
-def test_a_column_of_a_pickled_type_is_refused():
-    array = pa.ExtensionArray.from_storage(Pickled(), pa.array([1]))
-    with pytest.raises(UnsupportedValueError):
-        codecs.encode(pa.table({"a": array}))
-    with pytest.raises(UnsupportedValueError):
-        codecs.encode(pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([array]))))
+if UNPICKLES:  # later versions of pyarrow have no such types
+
+    def test_a_column_of_a_pickled_type_is_refused():
+        array = pa.ExtensionArray.from_storage(Pickled(), pa.array([1]))
+        with pytest.raises(UnsupportedValueError):
+            codecs.encode(pa.table({"a": array}))
+        with pytest.raises(UnsupportedValueError):
+            codecs.encode(pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([array]))))
 
 
 @pytest.mark.parametrize("codec", ["pickle", "tagged", "json", "zip", "rows", "file"])
