@@ -15,7 +15,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
-from include.s3_xcom.keys import run_prefix
+from include.s3_xcom.keys import prefix_of
 from include.s3_xcom.on_airflow.releases import release
 from include.s3_xcom.pull import pull
 from include.s3_xcom.reference import human_size
@@ -95,7 +95,7 @@ def show_rows(rows: list[dict[str, Any]]) -> None:
 
 def show_storage(run_id: str) -> None:
     store = Store.configured()
-    prefix = run_prefix(store.settings, DAG_ID, run_id)
+    prefix = prefix_of(store.settings, DAG_ID, run_id)
     objects = [item for page in store.list(prefix) for item in page]
     lines = [(item.key.removeprefix(prefix), human_size(item.size)) for item in objects]
     print_table(f"Objects below {store.address(prefix)}", ("object", "size"), lines)
