@@ -20,6 +20,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from include.s3_xcom.errors import DiskError, XComError
@@ -86,6 +87,13 @@ def disk_errors(what: str, size: int) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             advice = f"Make room for {size:,} bytes, or set TMPDIR to where there is some."
         raise DiskError(f"{what}: {error.strerror or type(error).__name__}. {advice}") from error
+
+
+def write_all(file: FileIO, data: bytes | memoryview) -> None:
+    """Write all bytes to a file without a buffer, which may take fewer at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _touched(path: Path) -> Path:

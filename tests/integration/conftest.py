@@ -6,7 +6,7 @@ import datetime
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ from tests.helpers.outside import bucket_at
 from tests.helpers.requests import asked
 from tests.helpers.task import Task, make_task
 from tests.servers import CHOSEN, SERVERS
+
+if TYPE_CHECKING:
+    from include.s3_xcom import File
 
 _runs = itertools.count()
 
@@ -95,6 +98,16 @@ def new_task(stack) -> Callable[..., Task]:
 @pytest.fixture
 def task(new_task) -> Task:
     return new_task()
+
+
+@pytest.fixture
+def csv(tmp_path) -> File:
+    """A file of several parts."""
+    from include.s3_xcom import File
+
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"1,Hualian\n" * 1_200_000)
+    return File(path)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.utils.timeout import timeout
 
-from include.s3_xcom import File, batches, items, rows
+from include.s3_xcom import batches, items, rows
 from include.s3_xcom.s3 import parts, uploads
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
@@ -51,13 +51,6 @@ def proxy(stack, monkeypatch) -> Iterator[Proxy]:
     monkeypatch.setattr(parts, "PART_BYTES", faults.PART_BYTES)
     yield proxy
     proxy.close()
-
-
-@pytest.fixture
-def csv(tmp_path) -> File:
-    path = tmp_path / "data.csv"
-    path.write_bytes(b"1,Hualian\n" * 1_200_000)
-    return File(path)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from include.s3_xcom.s3.store import Store
 from tests.helpers import faults
 from tests.helpers.proxy import TRANSIENT, Proxy
 from tests.helpers.release import AIRFLOW_3, add_dag, settle, xcom_model
+from tests.helpers.requests import calling
 
 airflow_2 = pytest.mark.airflow_2
 
@@ -56,12 +57,8 @@ def requests(stack):
     def note(model, **_):
         seen.append(model.name)
 
-    clients = [Store.configured().client, Store.configured(hasty=True).client]
-    for client in clients:
-        client.meta.events.register("before-call.s3", note, unique_id="requests")
-    yield seen
-    for client in clients:
-        client.meta.events.unregister("before-call.s3", unique_id="requests")
+    with calling(note, "before-call.s3", hasty=(False, True)):
+        yield seen
 
 
 def left_in_s3(caplog) -> list[int]:
@@ -317,15 +314,10 @@ def test_a_commit_that_deletes_much_is_bounded_in_time_as_well(
     task = new_task()
     for number in range(5):
         task.push([number], key=f"key {number}")
-    Store.configured(hasty=True).client.meta.events.register(
-        "before-call.s3.DeleteObjects", lambda **_: time.sleep(0.15), unique_id="slow"
-    )
-    query(session, task).delete()
-    session.commit()
-    settle()
-    Store.configured(hasty=True).client.meta.events.unregister(
-        "before-call.s3.DeleteObjects", unique_id="slow"
-    )
+    with calling(lambda **_: time.sleep(0.15), "before-call.s3.DeleteObjects", hasty=(True,)):
+        query(session, task).delete()
+        session.commit()
+        settle()
     assert left_in_s3(caplog) == [3]
     assert len(list(s3.objects.filter(Prefix=f"{prefix}/dag_id="))) == 3
 

@@ -15,6 +15,7 @@ from include.s3_xcom.__main__ import main
 from include.s3_xcom.s3 import copies, uploads
 from include.s3_xcom.s3.store import Store
 from tests.helpers.release import settle
+from tests.helpers.requests import calling
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/aws.md"
 FRAME = pd.DataFrame({"n": range(10)})
@@ -57,14 +58,12 @@ def granted(heading: str) -> set[str]:
 def operations(stack) -> Iterator[set[str]]:
     """Those of S3 that are asked for."""
     asked: set[str] = set()
-    events = Store.configured().client.meta.events
 
     def note(model, **_) -> None:
         asked.add(model.name)
 
-    events.register("before-call.s3", note)
-    yield asked
-    events.unregister("before-call.s3", note)
+    with calling(note, "before-call.s3"):
+        yield asked
 
 
 def needed(operations: set[str]) -> set[str]:

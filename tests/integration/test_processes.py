@@ -41,13 +41,6 @@ def _many_requests(monkeypatch) -> None:
 
 
 @pytest.fixture
-def csv(tmp_path) -> File:
-    path = tmp_path / "data.csv"
-    path.write_bytes(b"1,Hualian\n" * 1_200_000)
-    return File(path)
-
-
-@pytest.fixture
 def unfinished(s3) -> Callable[[], int]:
     """How many uploads have begun and not ended."""
     client = s3.meta.client

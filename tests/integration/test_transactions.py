@@ -20,6 +20,7 @@ from include.s3_xcom.errors import UnsupportedValueError
 from include.s3_xcom.s3 import parts, uploads
 from include.s3_xcom.s3.store import Store
 from tests.helpers.release import xcom_model
+from tests.helpers.requests import calling
 
 pytestmark = pytest.mark.airflow_2("tasks of Airflow 3 have no database")
 
@@ -51,12 +52,8 @@ def open_during_requests(database) -> Iterator[list[tuple[str, int]]]:
     def note(model: Any, **_: Any) -> None:
         seen.append((model.name, database.execute(IDLE).one()[1]))
 
-    clients = [Store.configured().client, Store.configured(hasty=True).client]
-    for client in clients:
-        client.meta.events.register("before-call.s3", note, unique_id="transactions")
-    yield seen
-    for client in clients:
-        client.meta.events.unregister("before-call.s3", unique_id="transactions")
+    with calling(note, "before-call.s3", hasty=(False, True)):
+        yield seen
 
 
 @pytest.fixture
@@ -70,15 +67,6 @@ def impatient(database) -> Iterator[float]:
     yield 0.3
     database.execute(text(f'ALTER DATABASE "{name}" RESET idle_in_transaction_session_timeout'))
     settings.engine.dispose()
-
-
-@contextlib.contextmanager
-def slow_requests(seconds: float) -> Iterator[None]:
-    """Each request to S3 takes so many seconds longer."""
-    events = Store.configured().client.meta.events
-    events.register("before-send.s3", lambda **_: time.sleep(seconds), unique_id="slow")
-    yield
-    events.unregister("before-send.s3", unique_id="slow")
 
 
 @pytest.fixture
@@ -327,7 +315,7 @@ def test_a_long_stream_and_a_long_pull_outlive_an_impatient_database(task, impat
     task.push(batches(slow_frames()))
     assert len(task.pull()) == 5
     task.push(FRAME, "frame")
-    with slow_requests(2 * impatient):
+    with calling(lambda **_: time.sleep(2 * impatient), "before-send.s3"):
         assert task.pull("frame").equals(FRAME)
         task.push(FRAME, "copy")
 

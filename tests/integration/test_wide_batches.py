@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal
 from include.s3_xcom import batches
 from include.s3_xcom.admin.command_line import main
 from include.s3_xcom.errors import FormatError, IntegrityError
-from include.s3_xcom.s3.store import Store
 from tests.helpers.frames import FRAME
+from tests.helpers.requests import calling
 
 INDEXES = {
     "range": pd.RangeIndex(3, 27, 2),
@@ -40,10 +40,8 @@ def wide(rows: int = 12, seed: int = 0) -> pd.DataFrame:
 def moved(stack) -> list[str]:
     """The requests to S3."""
     seen: list[str] = []
-    events = Store.configured().client.meta.events
-    events.register("before-call.s3", lambda model, **_: seen.append(model.name), unique_id="moved")
-    yield seen
-    events.unregister("before-call.s3", unique_id="moved")
+    with calling(lambda model, **_: seen.append(model.name), "before-call.s3"):
+        yield seen
 
 
 @pytest.mark.parametrize("index", INDEXES.values(), ids=list(INDEXES))

@@ -1,4 +1,4 @@
-"""One XCom's object: finds it, and shows the start of its value as text."""
+"""Find the object of one XCom, and show the start of its value as text."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Pulling:
 
 @dataclass(frozen=True)
 class Codec:
-    """One format of whole objects.
+    """A format of whole objects.
 
     Its module has ``encode`` and ``decode`` side by side::
 

@@ -1,4 +1,4 @@
-"""One stored object as a file system of pyarrow, from which datasets read."""
+"""Give pyarrow a stored object as a file system, from which datasets read."""
 
 from __future__ import annotations
 

@@ -125,9 +125,7 @@ def fetch_footer(file: RangedFile) -> None:
 
     size = file.size()
     tail = max(0, size - TAIL_BYTES)
-    file.fetch([(tail, size)])
-    file.seek(tail)
-    start = tail + joined_files.footer_start(file.read(size - tail))
+    start = tail + joined_files.footer_start(file.part(tail, size))
     if start < 0:
         raise FormatError("The stored data is no valid Parquet.")
     if start < tail:

@@ -20,7 +20,7 @@ from include.s3_xcom.interruptions import handled_within, heard
 from include.s3_xcom.mapped.layout import Planner, sealed
 from include.s3_xcom.mapped.tabular import TAKEN, to_pandas
 from include.s3_xcom.on_airflow.execution_timeout import ExecutionTimeout
-from include.s3_xcom.private_files import disk_errors, new_directory
+from include.s3_xcom.private_files import disk_errors, new_directory, write_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,9 +140,7 @@ class Spooled(Stream):
             for piece in encoded.pieces:
                 size += len(piece)
                 with self._errors(size):
-                    left = memoryview(piece)
-                    while left:
-                        left = left[file.write(left) :]
+                    write_all(file, piece)
         self.length = encoded.planner.length
 
     def _errors(self, size: int) -> Any:

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.s3_xcom.private_files import write_all
 from include.s3_xcom.reference import Reference
 from include.s3_xcom.s3 import errors, ranges
 from include.s3_xcom.s3.body import CHUNK_BYTES, Body
@@ -53,5 +54,4 @@ def _write(body: Body, path: Path, position: int) -> None:
     with body, path.open("r+b", 0) as file:
         file.seek(position)
         for chunk in body.chunks():
-            while chunk:
-                chunk = chunk[file.write(chunk) :]
+            write_all(file, chunk)

@@ -174,8 +174,9 @@ MEANINGS = {
     for keys, sentence in sentences.items()
     for key in keys.split(", ")
 }
-"""Class and sentence of each error, by the closest of these keys that it has: the code that S3 answered;
+"""Class and sentence of each error, by the closest key that it has.
 
-another service, or it and the code that it answered; a class of botocore or urllib3; a step before the
-request, or it and any class. If a sentence shows an error's text, ``{said}``, that text is harmless.
+A key is the code that S3 answered; another service, or it and the code that it answered; a class of botocore
+or urllib3; a step before the request, or it and any class. If a sentence shows an error's text, ``{said}``,
+that text is harmless.
 """

@@ -150,6 +150,13 @@ class RangedFile(io.RawIOBase):
         with heard(), contextlib.closing(reading.run(joined)) as parts:
             self._fetched += zip(joined, parts)
 
+    def part(self, start: int, stop: int) -> bytes:
+        """Return a range of the object, by one request if it was not fetched before."""
+        stop = min(stop, self.size())
+        self.fetch([(start, stop)])
+        self.seek(start)
+        return self.read(stop - start)
+
     def forget(self) -> None:
         """Drop what was fetched before."""
         self._fetched.clear()

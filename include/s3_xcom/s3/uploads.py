@@ -1,4 +1,4 @@
-"""One object on its way to S3, in one request or in parts, checked if S3 does not confirm its content."""
+"""Upload an object, in one request or in parts, and check it if S3 does not confirm its content."""
 
 from __future__ import annotations
 
@@ -79,6 +79,11 @@ class Target:
         if content_encoding is not None:
             self.headers["ContentEncoding"] = content_encoding
         self.headers.update(store.settings.encryption_headers)
+
+    @property
+    def _is_anothers(self) -> bool:
+        """Return whether this process was forked from the one that pushes the object."""
+        return os.getpid() != self._process
 
     def put(self, body: bytes) -> Upload:
         """Store it with one request."""
@@ -169,7 +174,7 @@ class Target:
 
         :raises StorageError: in a process that was forked meanwhile, for instance by a generator of chunks
         """
-        if os.getpid() != self._process:
+        if self._is_anothers:
             raise StorageError(
                 f"Cannot push {self.owner}, {self.address}: it is pushed by another process, from which this "
                 "one was forked. End a forked process with os._exit(), before it comes back here."
@@ -195,7 +200,7 @@ class Target:
 
         :return: a sentence that says whether it is gone
         """
-        if os.getpid() != self._process:
+        if self._is_anothers:
             return "It is left to the process that pushes it."
         try:
             left = self.store.delete([self.where["Key"]])
@@ -261,7 +266,7 @@ class Target:
         self, client: BaseClient, where: dict[str, Any], sending: Parallel, seconds: float | None
     ) -> None:
         """Remove the parts of an upload, in a thread, so that an interrupted task does not wait for S3."""
-        if os.getpid() != self._process:
+        if self._is_anothers:
             return
         settings = self.store.settings
         under_way = sending.running()

@@ -36,15 +36,10 @@ def look(file: LimitedFile, at: At) -> Shown:
 
     def give(spans: list[Span]) -> tuple[int, Iterator[bytes]]:
         file.fetch(spans)
-        return file.bytes_left, (_part(file, *span) for span in spans)
+        return file.bytes_left, (file.part(*span) for span in spans)
 
     with located(reference):
         job = {"left": file.bytes_left, "at": [at.row, at.column, at.element]}
         [shown] = apart.run("look", reference, job, give)
         with format_errors(reference.info.codec):
             return rebuilt(Shown, shown)
-
-
-def _part(file: LimitedFile, start: int, stop: int) -> bytes:
-    file.seek(start)
-    return file.read(stop - start)

@@ -86,13 +86,6 @@ class AskedFile(RangedFile):
             parts, self.bytes_left = self._ask(missing)
             self._fetched += zip(missing, map(memoryview, parts))
 
-    def part(self, start: int, stop: int) -> bytes:
-        """Return a range of the object, by one request if it was not read before."""
-        stop = min(stop, self.size())
-        self.fetch([(start, stop)])
-        self.seek(start)
-        return self.read(stop - start)
-
     def head(self) -> tuple[bytes, bool]:
         """Return the start of the object's content, decompressed, and whether that is all of it."""
         compression = self.reference.info.compression

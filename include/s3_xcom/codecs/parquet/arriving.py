@@ -33,7 +33,7 @@ def decode(body: memoryview, pulling: Pulling) -> Any:
 
 
 class _Column:
-    """One column, filled row group by row group: in place if its values are an array of numpy's."""
+    """A column that is filled row group by row group: in place if its values are an array of numpy's."""
 
     def __init__(self, spec: columns.Spec, rows: int) -> None:
         self._spec = spec

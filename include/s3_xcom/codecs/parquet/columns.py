@@ -1,4 +1,4 @@
-"""One column of pandas as an Arrow array, and back with its dtype.
+"""Encode a column of pandas as an Arrow array, and decode it with its dtype.
 
 A specification, which is a JSON object, says what the array alone does not tell.
 """

@@ -33,9 +33,9 @@ _MAX_JOINED = 2**31 // 4
 """Characters of joined texts, of at most 4 bytes each: Arrow's offsets have 32 bits."""
 
 _REFUSALS = (NotExactError, UnsupportedValueError, pa.ArrowException, OverflowError, UnicodeEncodeError)
-"""Errors that mean that Arrow's type does not hold the objects, such as an integer beyond 64 bits or a
+"""Errors that mean that Arrow's type does not hold the objects.
 
-lone surrogate. Any other error is a fault of this program.
+Examples are an integer beyond 64 bits and a lone surrogate. Any other error is a fault of this program.
 """
 
 

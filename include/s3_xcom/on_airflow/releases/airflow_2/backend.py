@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _VERSION = tuple(map(int, vars(airflow).get("__version__", "2.5").split(".")[:2]))
 
 _DECODES_WITH_ITS_OWN_CLASS = (2, 6) <= _VERSION < (2, 9)
-"""Whether XCom.get_one and get_value decode with Airflow's class and not with its subclass."""
+"""True in the releases whose XCom.get_one and get_value decode with Airflow's class, not its subclass."""
 
 
 class Line:

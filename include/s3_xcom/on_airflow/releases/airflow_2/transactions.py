@@ -41,9 +41,9 @@ _HARMLESS = {
 """Words before a parenthesis in queries that only read: words of SQL, and functions."""
 
 _PROCESS, _PUSHED, _OTHER = "s3_xcom_process", "s3_xcom_pushed", "s3_xcom_other"
-"""Marks in a connection's ``info`` while a transaction lasts: the process that began it, whether XComs were
+"""Marks in a connection's ``info`` while a transaction lasts.
 
-pushed in it, and whether anything else was done.
+They are the process that began it, that XComs were pushed in it, and that anything else was done.
 """
 
 _thread = threading.local()
